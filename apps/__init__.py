@@ -1,0 +1,1 @@
+"""Programs: the command line, the live session and the benchmarks."""

@@ -1,0 +1,315 @@
+"""``rtbci run`` and ``rtbci bench latency``: live sessions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from rtbci.apps import summary as summaries
+from rtbci.apps.host import run_session
+from rtbci.apps.settings import RunSettings, SourceKind, SourceSettings, host_port
+from rtbci.apps.view import ViewState, describe, render
+from rtbci.classes import parse_classes
+from rtbci.config import SessionConfig, load_config
+from rtbci.errors import BadInputError
+from rtbci.montage import parse_montage
+
+VIEW_HZ = 4.0
+"""Frames a second of the terminal view."""
+
+
+class Device(StrEnum):
+    """Where the model runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+Board = Annotated[
+    str | None,
+    typer.Option(
+        help="BrainFlow board by name, openbci (finds Cyton, Daisy, Ganglion), simulator."
+    ),
+]
+Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
+Model = Annotated[str | None, typer.Option(help="Weights by name or path, or ar.")]
+
+
+def run(
+    board: Board = None,
+    serial_port: Annotated[str | None, typer.Option(help="Port of the board.")] = None,
+    gain: Annotated[int | None, typer.Option(help="Amplifier gain (OpenBCI).")] = None,
+    board_param: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE of BrainFlow's input parameters.")
+    ] = None,
+    lsl: Annotated[str | None, typer.Option(help="LSL stream: name, type or source_id.")] = None,
+    markers: Annotated[str | None, typer.Option(help="LSL marker stream.")] = None,
+    also_record: Annotated[
+        list[str] | None, typer.Option(help="Further LSL stream to record beside the EEG.")
+    ] = None,
+    fieldtrip: Annotated[str | None, typer.Option(help="FieldTrip buffer, HOST:PORT.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Recording to replay as if live.")] = None,
+    speed: Annotated[str, typer.Option(help="1 for true speed, max (replay, simulator).")] = "1",
+    montage: Annotated[
+        str | None, typer.Option(help="Electrodes: a name, a file, or C3,Cz,C4,...")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Whose profile decodes.")] = None,
+    model: Model = None,
+    device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.AUTO,
+    record: Annotated[Path | None, typer.Option(help="Folder to record into.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds of session.")] = None,
+    line: Annotated[float | None, typer.Option(help="Mains frequency, 50 or 60 Hz.")] = None,
+    lsl_out: Annotated[bool, typer.Option("--lsl-out", help="Send results by LSL.")] = False,
+    osc: Annotated[str | None, typer.Option(help="Send results by OSC to HOST:PORT.")] = None,
+    config: Config = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 0,
+    headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
+    as_json: Json = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="With --json: every decode and forecast.")
+    ] = False,
+) -> None:
+    """Run a live session: a board, stream or recording in, forecasts and decodes out."""
+    if duration is not None and not duration > 0:
+        raise BadInputError(f"--duration is seconds of session, above 0; got {duration:g}.")
+    source = source_settings(board, lsl, fieldtrip, replay)
+    check_belongs(
+        source,
+        {"--serial-port": serial_port, "--gain": gain, "--board-param": board_param},
+        {"--markers": markers, "--also-record": also_record},
+    )
+    source = replace(
+        source,
+        serial_port=serial_port,
+        gain=gain,
+        params=tuple(board_param or ()),
+        markers=markers,
+        extra=tuple(also_record or ()),
+        speed=check_speed(speed, source),
+        seed=seed,
+    )
+    settings = RunSettings(
+        source=source,
+        session=session_config(config, line),
+        montage=montage,
+        classes=classes,
+        subject=subject,
+        model=model,
+        device=device.value,
+        record=None if record is None else str(record),
+        duration_s=duration,
+        lsl_out=lsl_out,
+        osc=osc,
+        events=events,
+    )
+    check_values(settings)
+    del headless  # every session is headless until it has a window
+    follow(settings, as_json)
+
+
+def source_settings(
+    board: str | None, lsl: str | None, fieldtrip: str | None, replay: Path | None
+) -> SourceSettings:
+    """Exactly one source, the simulator where none is named.
+
+    Raises
+    ------
+    BadInputError
+        Where several are named.
+    """
+    asked: list[tuple[SourceKind, str | None]] = [
+        ("board", board),
+        ("lsl", lsl),
+        ("fieldtrip", fieldtrip),
+        ("replay", None if replay is None else str(replay)),
+    ]
+    named = [(kind, name) for kind, name in asked if name is not None]
+    if len(named) > 1:
+        raise BadInputError(
+            f"a session has one source, got {' and '.join('--' + kind for kind, _ in named)}."
+        )
+    if not named:
+        return SourceSettings()
+    kind, name = named[0]
+    return SourceSettings(kind=kind, name=name or "")
+
+
+def check_belongs(
+    source: SourceSettings, for_board: dict[str, Any], for_lsl: dict[str, Any]
+) -> None:
+    """Refuse options that the source would ignore: whoever names a port wants no simulator.
+
+    Raises
+    ------
+    BadInputError
+        With the option and the source that it belongs to.
+    """
+    simulated = source.simulated
+    what = "the simulator" if simulated else f"--{source.kind} {source.name}"
+    for option, value in for_board.items():
+        if value is not None and (source.kind != "board" or simulated):
+            raise BadInputError(
+                f"{option} {_shown(value)} is for a board, and the source is {what}; add --board "
+                "openbci, or the name of another board (`rtbci boards` lists all)."
+            )
+    if for_lsl["--markers"] is not None and source.kind != "lsl":
+        raise BadInputError(
+            f"--markers {for_lsl['--markers']} belongs to --lsl NAME, and the source is {what}; "
+            f"to record that stream beside it, use --also-record {for_lsl['--markers']}."
+        )
+
+
+def _shown(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def check_values(settings: RunSettings) -> None:
+    """Refuse what can't be read, before anything is opened or recorded.
+
+    Raises
+    ------
+    BadInputError
+        With the value and how it is written.
+    """
+    for pair in settings.source.params:
+        if not all(pair.partition("=")):
+            raise BadInputError(
+                f"--board-param needs KEY=VALUE (as in mac_address=...), got {pair!r}."
+            )
+    if settings.montage is not None:
+        parse_montage(settings.montage)
+    if settings.classes is not None:
+        parse_classes(settings.classes)
+    if settings.osc is not None:
+        host_port(settings.osc, "--osc")
+    if settings.source.kind == "fieldtrip":
+        host_port(settings.source.name, "--fieldtrip")
+
+
+def check_speed(speed: str, source: SourceSettings) -> str:
+    """``max`` or a positive number; only for what can be hurried.
+
+    Raises
+    ------
+    BadInputError
+        Where it is neither, or the source is live.
+    """
+    hurried = source.kind == "replay" or source.simulated
+    if speed not in ("1", "max") and not (source.kind == "replay" and _positive(speed)):
+        raise BadInputError(
+            f"--speed must be max, or a number above 0 with --replay; got {speed!r}."
+        )
+    if speed != "1" and not hurried:
+        raise BadInputError(
+            f"--speed {speed} needs --replay or the simulator; {source.name} is live."
+        )
+    return speed
+
+
+def _positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def session_config(path: Path | None, line: float | None) -> SessionConfig:
+    """Settings from a file, with what the command line says on top."""
+    config = SessionConfig() if path is None else load_config(path)
+    if line is None:
+        return config
+    if line not in (50.0, 60.0):
+        raise BadInputError(f"--line is the mains frequency, 50 or 60 Hz, got {line:g}.")
+    return replace(config, preprocess=replace(config.preprocess, line_hz=(line,)))
+
+
+def follow(settings: RunSettings, as_json: bool) -> dict[str, Any]:
+    """Run a session and show it: JSON lines, a live view on a terminal, or plain sentences."""
+    if as_json:
+        return run_session(settings, print_json)
+    console = Console()
+    if console.is_terminal:
+        with_view = replace(settings, status_s=1.0 / VIEW_HZ)
+        made = _watch(with_view, console)
+    else:
+        made = run_session(settings, _teller(console))
+    console.print(summaries.render(made))
+    return made
+
+
+def print_json(event: dict[str, Any]) -> None:
+    """One event, one line, at once."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _teller(console: Console) -> Callable[[dict[str, Any]], None]:
+    def tell(event: dict[str, Any]) -> None:
+        if event["event"] == "started":
+            where = f", recording to {event['recording']}" if event.get("recording") else ""
+            console.print(f"started{where}", soft_wrap=True, highlight=False)
+        elif event["event"] not in ("summary", "error", "decode", "forecast"):
+            console.print(
+                f"{event.get('t_s', 0.0):9.3f} s  {describe(event)}",
+                soft_wrap=True,
+                highlight=False,
+            )
+
+    return tell
+
+
+def _watch(settings: RunSettings, console: Console) -> dict[str, Any]:
+    state = ViewState()
+    with Live(render(state), console=console, auto_refresh=False, screen=True) as live:
+
+        def show(event: dict[str, Any]) -> None:
+            state.take(event)
+            if event["event"] == "status" or not state.started:
+                live.update(render(state), refresh=True)
+
+        return run_session(settings, show)
+
+
+def bench_latency(
+    board: Board = "simulator",
+    serial_port: Annotated[str | None, typer.Option(help="Port of the board.")] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Electrodes of the simulator.")] = 22,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds of session.")] = 60.0,
+    model: Model = None,
+    device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.AUTO,
+    forecast: Annotated[str, typer.Option(help="direct or rollout.")] = "direct",
+    record: Annotated[Path | None, typer.Option(help="Record while measuring.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Time from the scheduled arrival of a token's last sample to the decode, open loop."""
+    from rtbci.apps.bench import LatencyBench, bench_session, render_bench
+
+    bench = LatencyBench(
+        board=board or "simulator",
+        serial_port=serial_port,
+        channels=channels,
+        duration_s=duration,
+        model=model,
+        device=device.value,
+        forecast=forecast,
+        record=None if record is None else str(record),
+    )
+    result = bench_session(bench)
+    if as_json:
+        print_json(result)
+    else:
+        Console().print(render_bench(result))

@@ -1,0 +1,105 @@
+"""``rtbci boards``, ``streams``, ``doctor`` and ``models``: what is there, what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rtbci.apps.commands_run import Json, print_json
+from rtbci.apps.view import BAD, FAINT, GOOD
+
+
+def boards(as_json: Json = False) -> None:
+    """List the boards that can be named, and the serial ports that are there."""
+    from rtbci.sources.boards import list_boards
+    from rtbci.sources.ports import list_ports
+
+    known, ports = list_boards(), list_ports()
+    if as_json:
+        print_json({"boards": [asdict(b) for b in known], "ports": [asdict(p) for p in ports]})
+        return
+    console = Console()
+    table = Table("name", "id", "electrodes", "Hz", "reached by", title="Boards (--board NAME)")
+    for board in known:
+        table.add_row(
+            board.name, str(board.id), str(board.n_eeg), f"{board.rate:g}", board.transport
+        )
+    console.print(table)
+    if not ports:
+        console.print("No serial port is there.", style=FAINT)
+        return
+    found = Table("port", "device", "can be opened", title="Serial ports (--serial-port PORT)")
+    for port in ports:
+        found.add_row(
+            port.path, port.description, "; ".join(p.what for p in port.problems) or "yes"
+        )
+    console.print(found)
+
+
+def streams(
+    wait: Annotated[float, typer.Option(min=0.1, help="Seconds to listen.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """List the LSL streams on the network."""
+    from rtbci.sources.lsl import list_streams
+
+    found = list_streams(wait)
+    if as_json:
+        print_json({"streams": [asdict(s) for s in found]})
+        return
+    console = Console()
+    if not found:
+        console.print("No LSL stream answers. Is the sender on, and on the same network?")
+        return
+    table = Table("name", "type", "channels", "Hz", "source_id", "host", title="LSL (--lsl NAME)")
+    for s in found:
+        rate = f"{s.rate:g}" if s.rate else "irregular"
+        table.add_row(s.name, s.type, str(s.n_channels), rate, s.source_id, s.host)
+    console.print(table)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what is wrong with this machine, and the command that mends it."""
+    from rtbci.apps.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json({"findings": [asdict(f) for f in findings]})
+    else:
+        console = Console()
+        for finding in findings:
+            mark = f"[{GOOD}]ok  [/]" if finding.ok else f"[{BAD}]mend[/]"
+            console.print(f"{mark} {finding.what}", soft_wrap=True, highlight=False)
+            if finding.remedy:
+                console.print(
+                    f"     {finding.remedy}", soft_wrap=True, highlight=False, style=FAINT
+                )
+    raise typer.Exit(0 if all(f.ok or not f.serious for f in findings) else 1)
+
+
+def models(as_json: Json = False) -> None:
+    """List the sizes of the network and the weights at hand."""
+    from rtbci.models.listing import list_sizes, list_weights
+
+    sizes, weights = list_sizes(), list_weights()
+    if as_json:
+        print_json({"sizes": [asdict(s) for s in sizes], "weights": [asdict(w) for w in weights]})
+        return
+    console = Console()
+    table = Table(
+        "size", "layers", "width", "heads", "parameters", title="Sizes (rtbci pretrain --size)"
+    )
+    for size in sizes:
+        table.add_row(
+            size.name, str(size.layers), str(size.dim), str(size.heads), f"{size.parameters:,}"
+        )
+    console.print(table)
+    there = Table("name", "hash", "parameters", "decodes", title="Weights (--model NAME)")
+    for w in weights:
+        there.add_row(w.name, w.hash[:12], f"{w.parameters:,}", ", ".join(w.classes) or "–")
+    there.add_row("ar", "–", "–", "–")
+    console.print(there)

@@ -1,0 +1,1 @@
+"""Few-shot calibration: trials, decoders, honest scores and subject profiles."""

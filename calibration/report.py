@@ -1,0 +1,64 @@
+"""What a calibration says when it is done: the score never without its control table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rtbci.calibration.profile import Profile
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What a calibration made, and what it left out.
+
+    Attributes
+    ----------
+    profile : Profile
+        As saved.
+    rejected : dict
+        Trials left out, by reason.
+    left_out : tuple of str
+        Electrodes left out, because they were bad in too many trials.
+    """
+
+    profile: Profile
+    rejected: dict[str, int]
+    left_out: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        return {
+            "profile": str(self.profile.folder),
+            **asdict(self.profile.card),
+            "rejected": self.rejected,
+            "left_out": list(self.left_out),
+        }
+
+    def lines(self) -> list[str]:
+        """Text for a terminal: the score, and the control table without which none stands."""
+        card = self.profile.card
+        s = card.score
+        made = [
+            f"{card.subject}: {card.decoder} on {len(card.electrodes)} electrodes, "
+            f"{', '.join(card.classes)}",
+            f"balanced accuracy {s.balanced:.2f} over {s.trials} trials ({s.label}), "
+            f"p = {s.p_value:.3f} by {s.permutations} permutations",
+        ]
+        made += [f"  {c.name:<26}{c.balanced:.2f}" for c in card.candidates]
+        made.append("control (same trials, same folds)")
+        for c in card.controls:
+            value = "none" if c.balanced is None else f"{c.balanced:.2f}"
+            band = f"{c.band_hz[0]:g}-{c.band_hz[1]:g} Hz"
+            made.append(
+                f"  {c.name:<26}{value:<6}{c.electrodes} electrodes, {band} {c.note}".rstrip()
+            )
+        if s.caveat:
+            made.append(f"NB: {s.caveat}.")
+        if self.rejected:
+            why = ", ".join(f"{n} ({reason})" for reason, n in self.rejected.items())
+            made.append(f"trials left out: {why}")
+        if self.left_out:
+            made.append(f"electrodes left out, bad in too many trials: {', '.join(self.left_out)}")
+        made.append(f"profile: {self.profile.folder}")
+        return made

@@ -1,0 +1,224 @@
+"""An estimator in the stream: what a decoder sees of the signal, and how it answers.
+
+    preprocessed µV, one hop -> its electrodes -> causal band-pass -> ring of the last window
+                                                                              |
+                                         predict_proba <- common average <----+
+
+Calibration cuts its trials out of the same :class:`CausalView`, driven by the same pipeline, so
+that the decoder in use gives the very probabilities that the evaluation gave.
+
+Concurrency: none; the pipeline's thread pushes and asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import butter
+
+from rtbci.errors import BadInputError
+from rtbci.filters import CausalFilter
+from rtbci.ring import MirrorRing
+from rtbci.types import BoolArray, FloatArray
+
+MIN_AVERAGE = 4
+"""Electrodes from which a common average is taken off: with fewer it takes the signal with it."""
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """What a decoder sees of the preprocessed signal.
+
+    Attributes
+    ----------
+    band_hz : tuple of float
+        Corners of the causal Butterworth band-pass.
+    order : int
+        Of its low-pass prototype.
+    window_s : float
+        Length of what is classified at once.
+    reference : str
+        ``average`` (of the decoder's electrodes, where there are four or more) or ``none``.
+    """
+
+    band_hz: tuple[float, float] = (8.0, 30.0)
+    order: int = 4
+    window_s: float = 2.0
+    reference: Literal["average", "none"] = "average"
+
+    def rows(self, rate: float) -> int:
+        """Length of the window in samples."""
+        return round(self.window_s * rate)
+
+
+class CausalView:
+    """Band-pass with carried state over some columns of the preprocessed signal.
+
+    Parameters
+    ----------
+    columns : sequence of int
+        Columns of the preprocessed signal.
+    rate : float
+        Of the preprocessed signal, Hz.
+    config : ViewConfig
+
+    Raises
+    ------
+    BadInputError
+        Where the band does not lie between 0 and half the rate.
+    """
+
+    def __init__(self, columns: Sequence[int], rate: float, config: ViewConfig) -> None:
+        low, high = config.band_hz
+        if not 0 < low < high < rate / 2:
+            raise BadInputError(
+                f"the decoder's band is {low:g}-{high:g} Hz, but at {rate:g} Hz it must lie "
+                f"between 0 and {rate / 2:g} Hz."
+            )
+        if not config.window_s * rate >= 1:
+            raise BadInputError(
+                f"the decoder's window is {config.window_s:g} s, which holds no sample at "
+                f"{rate:g} Hz; 1 to 3 s are usual."
+            )
+        sos = butter(config.order, (low, high), "bandpass", fs=rate, output="sos")
+        self._columns = np.array(columns, dtype=np.intp)
+        self._filter = CausalFilter(sos, len(columns))
+
+    def reset(self) -> None:
+        """Begin a segment at rest."""
+        self._filter.reset()
+
+    def push(self, block: FloatArray) -> FloatArray:
+        """Filter rows.
+
+        Parameters
+        ----------
+        block : ndarray, shape (n_times, n_electrodes), float32, µV
+
+        Returns
+        -------
+        seen : ndarray, shape (n_times, n_columns), float32, µV
+        """
+        rows = np.ascontiguousarray(block[:, self._columns], dtype=np.float64)
+        return self._filter.push(rows).astype(np.float32)
+
+
+def as_trial(rows: FloatArray, config: ViewConfig) -> FloatArray:
+    """Turn filtered rows into what an estimator takes: re-referenced, channels first.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n_times, n_channels), float32, µV
+
+    Returns
+    -------
+    trial : ndarray, shape (n_channels, n_times), float32, µV
+    """
+    if config.reference == "average" and rows.shape[1] >= MIN_AVERAGE:
+        rows = rows - rows.mean(axis=1, keepdims=True)
+    return np.ascontiguousarray(rows.T)
+
+
+class StreamingDecoder:
+    """A fitted estimator as the pipeline's decoder (:class:`rtbci.tick.Decoder`).
+
+    Parameters
+    ----------
+    name : str
+        Which decoder and of whom (``P07: csp+lda``).
+    estimator : object
+        Fitted; ``predict_proba`` on (n_trials, n_channels, n_times) in µV.
+    classes : sequence of str
+        In the order of its probabilities.
+    electrodes : sequence of str
+        The channels that it was fitted on, in their order.
+    stream : sequence of str
+        Electrodes of the stream; the decoder's are found among them by name.
+    rate : float
+        Of the preprocessed signal, Hz.
+    config : ViewConfig
+
+    Raises
+    ------
+    BadInputError
+        Where the stream lacks an electrode.
+    """
+
+    calibrated = True
+
+    def __init__(
+        self,
+        name: str,
+        estimator: Any,
+        classes: Sequence[str],
+        electrodes: Sequence[str],
+        stream: Sequence[str],
+        rate: float,
+        config: ViewConfig,
+    ) -> None:
+        self.name = name
+        self.classes = tuple(classes)
+        self.electrodes = tuple(electrodes)
+        self.window_s = config.window_s
+        self._estimator = estimator
+        self._config = config
+        self._columns = locate(electrodes, stream, name)
+        self._view = CausalView(self._columns, rate, config)
+        self._ring = MirrorRing(config.rows(rate), len(electrodes))
+        self._abstain = np.full(len(classes), np.nan)
+
+    def reset(self) -> None:
+        """Begin a segment: filters and window are empty."""
+        self._view.reset()
+        self._ring.reset()
+
+    def push(self, block: FloatArray) -> None:
+        """Take preprocessed rows, shape (n_times, n_electrodes of the stream), float32, µV."""
+        self._ring.write(self._view.push(block))
+
+    def decode(self, good: BoolArray) -> tuple[npt.NDArray[np.float64], str]:
+        """Class probabilities of the newest window.
+
+        Parameters
+        ----------
+        good : ndarray, shape (n_electrodes of the stream,), bool
+
+        Returns
+        -------
+        p : ndarray, shape (n_classes,), float64
+            NaN where it abstains.
+        reason : str
+            Why it abstains, else empty.
+        """
+        if self._ring.size < self._ring.capacity:
+            return self._abstain.copy(), "window not full"
+        left_out = [e for e, c in zip(self.electrodes, self._columns, strict=True) if not good[c]]
+        if left_out:
+            return self._abstain.copy(), f"{', '.join(left_out)} left out"
+        trial = as_trial(self._ring.view(self._ring.capacity), self._config)
+        p = np.asarray(self._estimator.predict_proba(trial[np.newaxis]), dtype=np.float64)[0]
+        if not np.isfinite(p).all():
+            return self._abstain.copy(), "estimator gave no probabilities"
+        return p, ""
+
+
+def locate(electrodes: Sequence[str], stream: Sequence[str], who: str) -> list[int]:
+    """Columns of a decoder's electrodes in a stream.
+
+    Raises
+    ------
+    BadInputError
+        Where some are not there, with their names and those that are.
+    """
+    column = {name: i for i, name in enumerate(stream)}
+    missing = [name for name in electrodes if name not in column]
+    if missing:
+        raise BadInputError(
+            f"the decoder {who} needs {', '.join(missing)}, which this stream does not have (it "
+            f"has {', '.join(stream)}); name its channels with --montage, or calibrate anew."
+        )
+    return [column[name] for name in electrodes]

@@ -1,0 +1,1 @@
+"""Models: the EEGPT-style streaming network, its baselines and its training."""

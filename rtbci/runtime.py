@@ -1,0 +1,464 @@
+"""The engine: the one module that owns threads.
+
+Three threads share an :class:`Engine`, and nothing else does:
+
+- *acquisition* drains the source, asks the watchdog, reconnects; it may wait for the driver only;
+- *pipeline* (the thread that calls :meth:`Engine.run`) pushes rows and sends results on;
+- *writer* records; it may wait for the disk.
+
+They meet in two queues.  The recording queue never drops.  The pipeline queue never drops
+either: a backlog of a live source is caught up in order, and only forecasts that come too
+late to matter are skipped (counted and written down).  For a source that is read faster than
+life both queues are bounded, and the reader waits.  An error in any thread stops all three;
+what is recorded by then stays readable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rtbci import events
+from rtbci.acquisition import Acquisition, Notice
+from rtbci.clock import Clock
+from rtbci.config import SessionConfig
+from rtbci.delivery import Delivery, Observer, Publish, Write
+from rtbci.pipeline import Pipeline, Skip
+from rtbci.recording.writer import Recorder
+from rtbci.sinks.base import Sink
+from rtbci.sources.base import Source
+from rtbci.types import Chunk, Decode, Gap, StreamInfo
+
+POLL_S = 0.004
+"""Pause of the acquisition thread when the driver had nothing."""
+TOO_LATE_S = 0.5
+"""A forecast of a token older than this is skipped: half of what it foretells has come."""
+SELF_PACED_KINDS = ("replay", "simulator")
+"""Sources that are never lost: they deliver or they end."""
+UNPACED_QUEUE = 4
+UNPACED_WRITES = 4096
+
+
+@dataclass(frozen=True)
+class ExtraStream:
+    """One more stream that is recorded beside the EEG (an LSL stream of another rate)."""
+
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the engine itself needs to know.
+
+    Attributes
+    ----------
+    paced : bool
+        Whether the source keeps time; False for a replay as fast as possible.
+    duration_s : float | None
+        Seconds of session after which it ends.
+    events : bool
+        Publish every decode and forecast.
+    status_s : float
+        Seconds between ``status`` events for a live view; 0 for none.
+    """
+
+    paced: bool = True
+    duration_s: float | None = None
+    events: bool = False
+    status_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class EngineParts:
+    """What a session is made of; built outside, because the core knows no model by name.
+
+    Attributes
+    ----------
+    source : Source
+        Not yet open.
+    prepare : callable
+        Given the open stream, names its channels by the montage; may refuse it.
+    build : callable
+        Given the prepared stream and the rule for skipping forecasts, makes the pipeline
+        (loads and warms up the model).
+    record : callable | None
+        Given stream, pipeline and start time, makes the recorder.
+    observers : callable
+        Given the pipeline, makes those who watch the session.
+    """
+
+    source: Source
+    prepare: Callable[[StreamInfo], StreamInfo]
+    build: Callable[[StreamInfo, Skip], Pipeline]
+    record: Callable[[StreamInfo, Pipeline, float], Recorder] | None = None
+    observers: Callable[[Pipeline], Sequence[Observer]] = lambda _: ()
+    sinks: tuple[Sink, ...] = ()
+    extra: tuple[ExtraStream, ...] = ()
+
+
+@dataclass
+class SessionCounts:
+    """What a running session has counted.  Written by the acquisition thread only.
+
+    Attributes
+    ----------
+    start, end : float
+        Time of the first row, and of the row after the last.
+    begun : float
+        When the first rows were taken.
+    trouble : str
+        What the watchdog last complained of; empty while rows flow.
+    """
+
+    start: float | None = None
+    end: float = 0.0
+    begun: float = 0.0
+    samples: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    lost: int = 0
+    trouble: str = ""
+
+
+class Engine:
+    """Runs one session from the first row to the summary."""
+
+    def __init__(
+        self,
+        parts: EngineParts,
+        config: SessionConfig,
+        settings: EngineSettings,
+        *,
+        clock: Clock,
+        publish: Publish,
+    ) -> None:
+        self._parts = parts
+        self._config = config
+        self._settings = settings
+        self._clock = clock
+        self._publish = publish
+        paced = settings.paced
+        self._rows: queue.Queue[Chunk | None] = queue.Queue(0 if paced else UNPACED_QUEUE)
+        self._writes: queue.Queue[Write | None] = queue.Queue(0 if paced else UNPACED_WRITES)
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._counts = SessionCounts()
+        self._delivery: Delivery | None = None
+
+    def stop(self) -> None:
+        """Ask the session to end; rows already taken are still worked through."""
+        self._stop.set()
+
+    def run(self) -> dict[str, Any]:
+        """Run the session to its end.
+
+        Returns
+        -------
+        summary : dict
+            The fields of the ``summary`` event.
+
+        Raises
+        ------
+        RtbciError
+            What ended the session before its time; the recording up to then is complete.
+        """
+        parts = self._parts
+        with contextlib.ExitStack() as open_things:
+            open_things.callback(parts.source.close)
+            info = parts.prepare(parts.source.open())
+            for sentence in (*info.device.get("notices", ()), *info.device.get("notes", ())):
+                self._publish({"event": "note", "message": sentence})
+            pipeline = parts.build(info, self._too_late)
+            observers = parts.observers(pipeline)
+            beside = []
+            for stream in parts.extra:
+                open_things.callback(stream.source.close)
+                notice = partial(self._notice_beside, stream.name)
+                beside.append(self._line(stream.source, stream.source.open(), True, notice))
+            for sink in parts.sinks:
+                open_things.callback(sink.close)
+                sink.open(info, pipeline.classes)
+            watch = info.kind not in SELF_PACED_KINDS
+            if watch:
+                parts.source.read()  # came while the model was loading: not session
+            line = self._line(parts.source, info, watch, self._notice)
+            recorder = self._record(info, pipeline, beside)
+            self._delivery = self._deliver(info, observers)
+            self._run_threads(line, beside, pipeline, recorder)
+            summary = self._summary(pipeline, recorder, observers)
+            if recorder is not None:
+                self._guard(recorder.close, summary)
+        if self._error is not None:
+            raise self._error
+        return summary
+
+    def _record(
+        self, info: StreamInfo, pipeline: Pipeline, beside: Sequence[Acquisition]
+    ) -> Recorder | None:
+        if self._parts.record is None:
+            return None
+        recorder = self._parts.record(info, pipeline, self._clock.now())
+        try:
+            for stream, other in zip(self._parts.extra, beside, strict=True):
+                recorder.add_stream(stream.name, other.info)
+        except Exception as err:
+            recorder.close({"ended": f"error: {err}"})
+            raise
+        return recorder
+
+    def _run_threads(
+        self,
+        line: Acquisition,
+        beside: Sequence[Acquisition],
+        pipeline: Pipeline,
+        recorder: Recorder | None,
+    ) -> None:
+        writer = threading.Thread(target=self._write, args=(recorder,), name="rtbci-writer")
+        acquisition = threading.Thread(
+            target=self._guard, args=(self._acquire, line, beside), name="rtbci-acquisition"
+        )
+        writer.start()
+        acquisition.start()
+        self._guard(self._pump, pipeline)
+        while acquisition.is_alive():  # after an error it may wait for a place in the queue
+            with contextlib.suppress(queue.Empty):
+                self._rows.get(timeout=POLL_S)
+        self._writes.put(None)
+        writer.join()
+
+    def _line(self, source: Source, info: StreamInfo, watch: bool, notice: Notice) -> Acquisition:
+        timeline = self._config.timeline
+        return Acquisition(source, info, timeline, self._clock, watch=watch, notice=notice)
+
+    def _deliver(self, info: StreamInfo, observers: Sequence[Observer]) -> Delivery:
+        return Delivery(
+            info.electrodes,
+            clock=self._clock,
+            start=lambda: self._counts.start,
+            paced=self._settings.paced,
+            every=self._settings.events,
+            beat_s=self._config.output.heartbeat_s,
+            write=self._writes.put,
+            publish=self._publish,
+            sinks=self._parts.sinks,
+            observers=observers,
+        )
+
+    def _summary(
+        self, pipeline: Pipeline, recorder: Recorder | None, observers: Sequence[Observer]
+    ) -> dict[str, Any]:
+        counts, state = self._counts, pipeline.state
+        made: dict[str, Any] = {
+            "electrodes": len(pipeline.info.eeg),
+            "samples": counts.samples,
+            "tokens": state.token,
+            "dropped_tokens": int((counts.samples - state.rows) / pipeline.rows_per_hop),
+            "forecasts": state.forecasts,
+            "skipped_forecasts": state.skipped,
+            "decodes": state.decodes,
+            "segments": state.segments,
+            "gaps": [events.gap_event(gap, counts.start) for gap in counts.gaps],
+            "bridged_samples": state.bridged,
+            "lost": counts.lost,
+            "latency_ms": self._delivery.latency.summary() if self._delivery else None,
+            "skill": pipeline.skill.table(),
+            "recording": None if recorder is None else str(recorder.folder),
+            "model": {"name": pipeline.model.name, "hash": pipeline.model.identity},
+            "device": pipeline.model.device,
+            "accuracy": None,
+            "seconds": 0.0 if counts.start is None else round(counts.end - counts.start, 3),
+            "ended": "" if self._error is None else f"error: {self._error}",
+        }
+        for observer in observers:
+            made |= observer.summary()
+        return made
+
+    # Any thread
+
+    def _guard(self, work: Callable[..., None], *args: Any) -> None:
+        """Run a thread's work; its error becomes the session's error and stops the others."""
+        try:
+            work(*args)
+        except Exception as err:  # noqa: BLE001 - a thread's boundary: run() raises it
+            if self._error is None:
+                self._error = err
+            self._stop.set()
+
+    def _notice_beside(self, name: str, event: str, sentence: str) -> None:
+        """Say what befell a further stream; it is not the session's trouble."""
+        self._publish({"event": "note", "message": f"stream {name} is {event}: {sentence}"})
+
+    def _notice(self, event: str, sentence: str) -> None:
+        counts = self._counts
+        counts.lost += event == "lost"
+        counts.trouble = "" if event in ("flowing", "reconnected") else sentence
+        self._publish(events.notice_event(event, sentence, self._clock.now(), counts.start))
+
+    # Acquisition thread
+
+    def _acquire(self, line: Acquisition, beside: Sequence[Acquisition]) -> None:
+        try:
+            while not self._stop.is_set() and not line.ended:
+                chunk = line.step()
+                for stream, other in zip(self._parts.extra, beside, strict=True):
+                    extra = other.step()
+                    if extra is not None:
+                        self._writes.put(_stream_write(stream.name, extra))
+                if chunk is not None:
+                    if self._take(chunk, line.info.rate):
+                        return
+                elif not line.ended:
+                    if self._over():
+                        return
+                    self._clock.sleep(POLL_S)
+            self._finish(line, beside)
+        finally:
+            self._rows.put(None)
+
+    def _finish(self, line: Acquisition, beside: Sequence[Acquisition]) -> None:
+        """Take what the timelines hold back: a few rows, and markers whose row never came."""
+        rest = line.finish()
+        if rest is not None:
+            self._take(rest, line.info.rate)
+        for stream, other in zip(self._parts.extra, beside, strict=True):
+            rest = other.finish()
+            if rest is not None:
+                self._writes.put(_stream_write(stream.name, rest))
+
+    def _over(self) -> bool:
+        """Whether a source that has gone silent has used up the session's time."""
+        counts, duration = self._counts, self._settings.duration_s
+        if duration is None or counts.start is None or not self._settings.paced:
+            return False
+        return self._clock.now() - counts.begun >= duration + TOO_LATE_S
+
+    def _take(self, chunk: Chunk, rate: float) -> bool:
+        """Hand rows to the writer and to the pipeline; True when the session's time is up."""
+        counts, duration, over = self._counts, self._settings.duration_s, False
+        first = counts.start is None and len(chunk.data) > 0
+        if first:
+            counts.start = counts.end = float(chunk.times[0])
+            counts.begun = self._clock.now()
+        if duration is not None and counts.start is not None:
+            keep = int(np.searchsorted(chunk.times, counts.start + duration - 0.5 / rate))
+            if keep < len(chunk.data):
+                chunk, over = head(chunk, keep), True
+        counts.samples += len(chunk.data)
+        counts.gaps.extend(chunk.gaps)
+        if len(chunk.data):
+            counts.end = float(chunk.times[-1]) + 1.0 / rate
+        self._writes.put(lambda recorder: recorder.write_chunk(chunk))
+        if first:
+            self._writes.put(_Started(self._publish))
+        for gap in chunk.gaps:
+            self._publish({"event": "gap", **events.gap_event(gap, counts.start)})
+        self._rows.put(chunk)
+        return over
+
+    # Pipeline thread
+
+    def _pump(self, pipeline: Pipeline) -> None:
+        assert self._delivery is not None
+        delivery, beat = self._delivery, self._config.output.heartbeat_s
+        next_status = self._clock.now()
+        while not (self._stop.is_set() and self._error is not None):
+            try:
+                chunk = self._rows.get(timeout=beat / 2)
+            except queue.Empty:
+                pass
+            else:
+                if chunk is None:
+                    return
+                delivery.begin(chunk)
+                pipeline.push(chunk, delivery.send)
+            now = self._clock.now()
+            delivery.beat(now)
+            if self._settings.status_s and now >= next_status:
+                next_status = now + self._settings.status_s
+                self._publish(self._status(pipeline, delivery))
+
+    def _too_late(self, token: int, sample: int) -> bool:
+        """Whether a token is too old for its forecast to matter."""
+        delivery = self._delivery
+        if delivery is None or delivery.age(sample) <= TOO_LATE_S:
+            return False
+        values = {"token": token}
+        self._writes.put(lambda recorder: recorder.write_command(sample, "skip_forecast", values))
+        return True
+
+    def _status(self, pipeline: Pipeline, delivery: Delivery) -> dict[str, Any]:
+        counts, state, info = self._counts, pipeline.state, pipeline.info
+        decode = delivery.state.last_decode
+        return {
+            "event": "status",
+            "t_s": events.since(counts.start, counts.end),
+            "source": info.name,
+            "rate": info.rate,
+            "electrodes": list(info.electrodes),
+            "sd_uv": [round(float(v), 1) for v in pipeline.scale],
+            "left_out": dict(delivery.state.left_out or {}),
+            "trouble": counts.trouble,
+            "samples": counts.samples,
+            "tokens": state.token,
+            "skipped_forecasts": state.skipped,
+            "gaps": len(counts.gaps),
+            "gap_s": round(sum(gap.length for gap in counts.gaps), 3),
+            "latency_ms": delivery.latency.recent(),
+            "skill": pipeline.skill.table(),
+            "decode": None if decode is None else self._shown(decode),
+        }
+
+    def _shown(self, decode: Decode) -> dict[str, Any]:
+        """Give the newest decode with its age: what is displayed says how old it is."""
+        age = self._clock.now() - decode.time if self._settings.paced else 0.0
+        return {**events.decode_event(decode, 0.0, self._counts.start), "age_s": round(age, 2)}
+
+    # Writer thread
+
+    def _write(self, recorder: Recorder | None) -> None:
+        """Work off the recording queue; after an error only empty it, so that nobody waits."""
+        failed = False
+        while (write := self._writes.get()) is not None:
+            if failed or (recorder is None and not isinstance(write, _Started)):
+                continue
+            try:
+                write(recorder)  # type: ignore[arg-type]
+            except Exception as err:  # noqa: BLE001 - a thread's boundary: run() raises it
+                failed = True
+                self._error = self._error or err
+                self._stop.set()
+
+
+class _Started:
+    """Says that the session has started, once the rows queued before it are on disk."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+
+    def __call__(self, recorder: Recorder | None) -> None:
+        folder = None if recorder is None else str(recorder.folder)
+        self._publish({"event": "started", "t_s": 0.0, "recording": folder})
+
+
+def _stream_write(name: str, chunk: Chunk) -> Write:
+    return lambda recorder: recorder.write_stream(name, chunk)
+
+
+def head(chunk: Chunk, n: int) -> Chunk:
+    """Give the first ``n`` rows of a chunk, with what belongs to them."""
+    stop = chunk.start + n
+    return replace(
+        chunk,
+        data=chunk.data[:n],
+        times=chunk.times[:n],
+        counters=None if chunk.counters is None else chunk.counters[:n],
+        gaps=tuple(gap for gap in chunk.gaps if gap.sample < stop),
+        markers=tuple(m for m in chunk.markers if m.sample is None or m.sample < stop),
+    )

@@ -1,0 +1,1 @@
+"""Where results go: LSL, OSC and the live view."""

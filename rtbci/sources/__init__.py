@@ -1,0 +1,1 @@
+"""Where signals come from: boards, streams, recordings and the simulator."""

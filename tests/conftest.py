@@ -1,0 +1,31 @@
+"""Fixtures and settings for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci",
+    deadline=None,  # two slow cores: a deadline would measure the machine
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=1000)
+settings.load_profile(os.environ.get("RTBCI_HYPOTHESIS", "ci"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of real recordings, from the environment variable RTBCI_DATA."""
+    value = os.environ.get("RTBCI_DATA", "")
+    if not value:
+        pytest.skip("RTBCI_DATA is not set, so there are no real recordings to test on")
+    folder = Path(value)
+    if not folder.is_dir():
+        pytest.skip(f"RTBCI_DATA names {folder}, which is no folder, so there are no recordings")
+    return folder
