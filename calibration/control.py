@@ -20,7 +20,7 @@ from rtbci.calibration.evaluate import Folds, cross_validate, prepare, score
 from rtbci.calibration.streaming import ViewConfig
 from rtbci.calibration.trials import Windows
 
-LOW = ViewConfig(band_hz=(0.5, 4.0), order=2)
+LOW = ViewConfig(bands_hz=((0.5, 4.0),), order=2)
 """What the controls see: eye movements and slow potentials, no rhythm of the motor cortex."""
 STEPS = 4
 NEAR = 0.05
@@ -55,12 +55,12 @@ def course_lda() -> Pipeline:
 def control(name: str, windows: Windows, folds: Folds, n_classes: int) -> Control:
     """Score the control on the decoder's trials and folds."""
     evidence = cross_validate(prepare(course_lda(), windows, folds), windows.y, n_classes)
-    return Control(name, windows.x.shape[1], LOW.band_hz, score(evidence, windows.y))
+    return Control(name, windows.x.shape[1], LOW.bands_hz[0], score(evidence, windows.y))
 
 
 def no_control(name: str, why: str) -> Control:
     """Make the row of a control that can't be computed."""
-    return Control(name, 0, LOW.band_hz, None, why)
+    return Control(name, 0, LOW.bands_hz[0], None, why)
 
 
 def caveat(balanced: float, controls: tuple[Control, ...]) -> str:

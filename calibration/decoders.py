@@ -1,8 +1,9 @@
 """Decoders: scikit-learn estimators on trials of shape (n_trials, n_channels, n_times) in µV.
 
-Two are built in; others come by entry point (group ``rtbci.decoders``: a callable without
+Some are built in; others come by entry point (group ``rtbci.decoders``: a callable without
 arguments that gives an unfitted estimator) or as ``module:factory``.  What they have in common
-is ``fit(X, y)``, ``predict_proba(X)`` and ``classes_``.
+is ``fit(X, y)``, ``predict_proba(X)`` and ``classes_``.  A :class:`Recipe` says how one is made
+and what it sees of the signal.
 
 With 10 to 40 trials both are hard to beat (Lotte et al. 2018, doi:10.1088/1741-2552/aab2f2).
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -21,6 +23,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from rtbci.calibration.streaming import ViewConfig
 from rtbci.errors import BadInputError
 
 GROUP = "rtbci.decoders"
@@ -32,6 +35,37 @@ TANGENT_C = 0.01
 (leave one run out, EEGMMIDB: 0.56 for hands in 19 subjects, 0.78 for fists and feet in 4)."""
 
 Factory = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a decoder is made for.
+
+    Attributes
+    ----------
+    electrodes, classes : tuple of str
+        Channels of a trial (repeated for each band of the view) and class names, in the order
+        that ``fit`` gets them in.
+    """
+
+    electrodes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a decoder is made, and what it sees of the signal.
+
+    Attributes
+    ----------
+    make : callable
+        Given the task, an unfitted estimator.
+    view : ViewConfig
+        Bands and window of its trials.
+    """
+
+    make: Callable[[Task], Any]
+    view: ViewConfig = field(default_factory=ViewConfig)
 
 
 def csp_lda() -> Pipeline:
@@ -60,7 +94,10 @@ def ts_lr() -> Pipeline:
     )
 
 
-BUILT_IN: dict[str, Factory] = {"csp+lda": csp_lda, "ts+lr": ts_lr}
+BUILT_IN: dict[str, Recipe] = {
+    "csp+lda": Recipe(lambda _: csp_lda()),
+    "ts+lr": Recipe(lambda _: ts_lr()),
+}
 """Simplest first: the choice among them prefers the earlier one."""
 
 LABEL_FREE = (Covariances, TangentSpace)
@@ -72,8 +109,8 @@ def decoder_names() -> tuple[str, ...]:
     return (*BUILT_IN, *sorted(e.name for e in entry_points(group=GROUP)))
 
 
-def make_decoder(name: str) -> Any:
-    """Make an unfitted decoder.
+def find_recipe(name: str) -> Recipe:
+    """Find a decoder's recipe.
 
     Parameters
     ----------
@@ -83,10 +120,29 @@ def make_decoder(name: str) -> Any:
     Raises
     ------
     BadInputError
-        Where there is no such decoder, it can't be imported, or it is no classifier with
-        probabilities.
+        Where there is no such decoder or it can't be imported.
     """
-    estimator = _factory(name)()
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    factory = _factory(name)
+    return Recipe(lambda _: factory())
+
+
+def make_decoder(name: str, task: Task = Task()) -> Any:
+    """Make an unfitted decoder.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`find_recipe` takes it.
+    task : Task
+
+    Raises
+    ------
+    BadInputError
+        As :func:`find_recipe`, and where it is no classifier with probabilities.
+    """
+    estimator = find_recipe(name).make(task)
     lacking = [m for m in ("fit", "predict_proba") if not hasattr(estimator, m)]
     if lacking:
         raise BadInputError(
@@ -97,8 +153,6 @@ def make_decoder(name: str) -> Any:
 
 
 def _factory(name: str) -> Factory:
-    if name in BUILT_IN:
-        return BUILT_IN[name]
     found = [e for e in entry_points(group=GROUP) if e.name == name]
     try:
         if found:

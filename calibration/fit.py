@@ -161,7 +161,7 @@ def calibrate(
         progress=lambda done: tell("permuting labels", done / permutations),
     )
     controls = (
-        Control("decoder", len(used), view.band_hz, balanced),
+        Control("decoder", len(used), (view.bands_hz[0][0], view.bands_hz[-1][1]), balanced),
         *_controls(tracks, cues, used, trial, rate, folds, n),
     )
     tell("fitting", 0.0)

@@ -35,8 +35,9 @@ class ViewConfig:
 
     Attributes
     ----------
-    band_hz : tuple of float
-        Corners of the causal Butterworth band-pass.
+    bands_hz : tuple of (float, float)
+        Corners of the causal Butterworth band-passes.  With several, the channels of a trial are
+        all electrodes in the first band, then all in the second, and so on.
     order : int
         Of its low-pass prototype.
     window_s : float
@@ -45,7 +46,7 @@ class ViewConfig:
         ``average`` (of the decoder's electrodes, where there are four or more) or ``none``.
     """
 
-    band_hz: tuple[float, float] = (8.0, 30.0)
+    bands_hz: tuple[tuple[float, float], ...] = ((8.0, 30.0),)
     order: int = 4
     window_s: float = 2.0
     reference: Literal["average", "none"] = "average"
@@ -56,7 +57,7 @@ class ViewConfig:
 
 
 class CausalView:
-    """Band-pass with carried state over some columns of the preprocessed signal.
+    """Band-passes with carried state over some columns of the preprocessed signal.
 
     Parameters
     ----------
@@ -69,28 +70,33 @@ class CausalView:
     Raises
     ------
     BadInputError
-        Where the band does not lie between 0 and half the rate.
+        Where a band does not lie between 0 and half the rate, or there is none.
     """
 
     def __init__(self, columns: Sequence[int], rate: float, config: ViewConfig) -> None:
-        low, high = config.band_hz
-        if not 0 < low < high < rate / 2:
-            raise BadInputError(
-                f"the decoder's band is {low:g}-{high:g} Hz, but at {rate:g} Hz it must lie "
-                f"between 0 and {rate / 2:g} Hz."
-            )
+        if not config.bands_hz:
+            raise BadInputError("a decoder's view needs at least one band, as in 8-30 Hz.")
+        for low, high in config.bands_hz:
+            if not 0 < low < high < rate / 2:
+                raise BadInputError(
+                    f"the decoder's band is {low:g}-{high:g} Hz, but at {rate:g} Hz it must lie "
+                    f"between 0 and {rate / 2:g} Hz."
+                )
         if not config.window_s * rate >= 1:
             raise BadInputError(
                 f"the decoder's window is {config.window_s:g} s, which holds no sample at "
                 f"{rate:g} Hz; 1 to 3 s are usual."
             )
-        sos = butter(config.order, (low, high), "bandpass", fs=rate, output="sos")
         self._columns = np.array(columns, dtype=np.intp)
-        self._filter = CausalFilter(sos, len(columns))
+        self._filters = [
+            CausalFilter(butter(config.order, b, "bandpass", fs=rate, output="sos"), len(columns))
+            for b in config.bands_hz
+        ]
 
     def reset(self) -> None:
         """Begin a segment at rest."""
-        self._filter.reset()
+        for band in self._filters:
+            band.reset()
 
     def push(self, block: FloatArray) -> FloatArray:
         """Filter rows.
@@ -101,10 +107,10 @@ class CausalView:
 
         Returns
         -------
-        seen : ndarray, shape (n_times, n_columns), float32, µV
+        seen : ndarray, shape (n_times, n_bands, n_columns), float32, µV
         """
         rows = np.ascontiguousarray(block[:, self._columns], dtype=np.float64)
-        return self._filter.push(rows).astype(np.float32)
+        return np.stack([band.push(rows) for band in self._filters], axis=1).astype(np.float32)
 
 
 def as_trial(rows: FloatArray, config: ViewConfig) -> FloatArray:
@@ -112,15 +118,15 @@ def as_trial(rows: FloatArray, config: ViewConfig) -> FloatArray:
 
     Parameters
     ----------
-    rows : ndarray, shape (n_times, n_channels), float32, µV
+    rows : ndarray, shape (n_times, n_bands, n_electrodes), float32, µV
 
     Returns
     -------
-    trial : ndarray, shape (n_channels, n_times), float32, µV
+    trial : ndarray, shape (n_bands * n_electrodes, n_times), float32, µV
     """
-    if config.reference == "average" and rows.shape[1] >= MIN_AVERAGE:
-        rows = rows - rows.mean(axis=1, keepdims=True)
-    return np.ascontiguousarray(rows.T)
+    if config.reference == "average" and rows.shape[2] >= MIN_AVERAGE:
+        rows = rows - rows.mean(axis=2, keepdims=True)
+    return np.ascontiguousarray(rows.reshape(len(rows), -1).T)
 
 
 class StreamingDecoder:
@@ -168,7 +174,8 @@ class StreamingDecoder:
         self._config = config
         self._columns = locate(electrodes, stream, name)
         self._view = CausalView(self._columns, rate, config)
-        self._ring = MirrorRing(config.rows(rate), len(electrodes))
+        self._shape = (config.rows(rate), len(config.bands_hz), len(electrodes))
+        self._ring = MirrorRing(self._shape[0], self._shape[1] * self._shape[2])
         self._abstain = np.full(len(classes), np.nan)
 
     def reset(self) -> None:
@@ -178,7 +185,7 @@ class StreamingDecoder:
 
     def push(self, block: FloatArray) -> None:
         """Take preprocessed rows, shape (n_times, n_electrodes of the stream), float32, µV."""
-        self._ring.write(self._view.push(block))
+        self._ring.write(self._view.push(block).reshape(len(block), -1))
 
     def decode(self, good: BoolArray) -> tuple[npt.NDArray[np.float64], str]:
         """Class probabilities of the newest window.
@@ -199,7 +206,8 @@ class StreamingDecoder:
         left_out = [e for e, c in zip(self.electrodes, self._columns, strict=True) if not good[c]]
         if left_out:
             return self._abstain.copy(), f"{', '.join(left_out)} left out"
-        trial = as_trial(self._ring.view(self._ring.capacity), self._config)
+        rows = self._ring.view(self._ring.capacity).reshape(self._shape)
+        trial = as_trial(rows, self._config)
         p = np.asarray(self._estimator.predict_proba(trial[np.newaxis]), dtype=np.float64)[0]
         if not np.isfinite(p).all():
             return self._abstain.copy(), "estimator gave no probabilities"

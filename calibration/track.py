@@ -49,8 +49,8 @@ class Track:
         Of the recording, Hz.
     electrodes : tuple of str
         Its EEG channels.
-    signals : dict of ndarray, shape (n_rows, n_electrodes), float32, µV
-        By view: all electrodes in its band, not re-referenced, segments one after the other.
+    signals : dict of ndarray, shape (n_rows, n_bands, n_electrodes), float32, µV
+        By view: all electrodes in its bands, not re-referenced, segments one after the other.
     token_stop : ndarray, shape (n_tokens,)
         One past the row at which each token ends.
     token_begin : ndarray, shape (n_tokens,)
@@ -79,13 +79,13 @@ class Track:
         return np.array([own[e] for e in electrodes], dtype=np.int64)
 
     def window(self, view: str, token: int, n_rows: int, columns: IndexArray) -> FloatArray:
-        """Rows of a view that end at a token, shape (n_rows, n_columns).
+        """Rows of a view that end at a token, shape (n_rows, n_bands, n_columns).
 
         Fewer where its segment does not hold so many.
         """
         stop = int(self.token_stop[token])
         start = max(int(self.token_begin[token]), stop - n_rows)
-        return self.signals[view][start:stop][:, columns]
+        return self.signals[view][start:stop][:, :, columns]
 
 
 @dataclass
@@ -239,12 +239,14 @@ def follow(
         health.extend(r for r in step.results if isinstance(r, ChannelHealth))
     info, seen = made[0][0], made[0][1].seen
     n = len(info.eeg)
-    none = np.zeros((0, n), dtype=np.float32)
     return Track(
         path=path,
         rate=info.rate,
         electrodes=info.electrodes,
-        signals={name: np.concatenate([none, *blocks]) for name, blocks in seen.blocks.items()},
+        signals={
+            name: np.concatenate([np.zeros((0, len(views[name].bands_hz), n), np.float32), *blocks])
+            for name, blocks in seen.blocks.items()
+        },
         token_stop=np.array(seen.stops, dtype=np.int64),
         token_begin=np.array(seen.begins, dtype=np.int64),
         token_time=np.array(times, dtype=np.float64),

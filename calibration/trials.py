@@ -212,7 +212,7 @@ def judge(
             reasons.append(f"{electrodes[int(np.argmin(good))]} left out")
         else:
             reasons.append("")
-            reaches[i] = np.max([np.ptp(rows, axis=0) for rows in windows], axis=0)
+            reaches[i] = np.max([np.ptp(rows, axis=0) for rows in windows], axis=(0, 1))
     if all(reasons):
         return [replace(cue, reason=why) for cue, why in zip(cues, reasons, strict=True)]
     limit = np.maximum(config.limit_uv, config.limit_ratio * np.nanmedian(reaches, axis=0))
@@ -256,7 +256,7 @@ def cut(
             x.append(as_trial(track.window(view, int(token), n_rows, columns), view_config))
             trial.append(number)
             fit.append(k in chosen)
-    shape = (0, len(electrodes), n_rows)
+    shape = (0, len(view_config.bands_hz) * len(electrodes), n_rows)
     return Windows(
         x=np.stack(x) if x else np.zeros(shape, dtype=np.float32),
         trial=np.array(trial, dtype=np.int64),

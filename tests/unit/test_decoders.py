@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.svm import LinearSVC
 
-from rtbci.calibration.decoders import BUILT_IN, decoder_names, make_decoder
+from rtbci.calibration.decoders import BUILT_IN, decoder_names, make_decoder, ts_lr
 from rtbci.errors import BadInputError
 
 Array = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ def test_one_trial_gives_what_many_give(name: str) -> None:
 
 def test_a_factory_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("mylab")
-    module.__dict__.update(best=BUILT_IN["ts+lr"], wrong=LinearSVC, number=3)
+    module.__dict__.update(best=ts_lr, wrong=LinearSVC, number=3)
     monkeypatch.setitem(sys.modules, "mylab", module)
     assert hasattr(make_decoder("mylab:best"), "predict_proba")
     with pytest.raises(BadInputError, match="LinearSVC without predict_proba"):

@@ -85,25 +85,36 @@ def test_it_sees_its_electrodes_in_its_order_band_passed() -> None:
     d.decode(np.ones(len(STREAM), dtype=np.bool_))
     columns = [STREAM.index("C4"), STREAM.index("C3")]
     whole = CausalView(columns, RATE, ViewConfig()).push(x)
-    np.testing.assert_array_equal(estimator.asked[0], whole[-500:].T[np.newaxis])
+    np.testing.assert_array_equal(estimator.asked[0], whole[-500:, 0].T[np.newaxis])
 
 
 def test_the_band_is_what_it_says() -> None:
     times = np.arange(round(8 * RATE)) / RATE
     hz = (2.0, 10.0, 20.0, 60.0)
     x = np.stack([np.sin(2 * np.pi * f * times) for f in hz], axis=1).astype(np.float32)
-    y = CausalView(range(4), RATE, ViewConfig()).push(x)[round(4 * RATE) :]
+    y = CausalView(range(4), RATE, ViewConfig()).push(x)[round(4 * RATE) :, 0]
     amplitude = np.sqrt(2 * np.mean(y.astype(np.float64) ** 2, axis=0))
     np.testing.assert_allclose(amplitude, [0, 1, 1, 0], atol=0.02)
 
 
 def test_the_average_is_taken_off_from_four_electrodes_on() -> None:
-    rows = signal(0.1)
-    four = as_trial(rows[:, :4], ViewConfig())
+    rows = signal(0.1)[:, np.newaxis]
+    four = as_trial(rows[:, :, :4], ViewConfig())
     np.testing.assert_allclose(four.mean(axis=0), 0.0, atol=1e-5)
-    np.testing.assert_array_equal(as_trial(rows[:, :3], ViewConfig()), rows[:, :3].T)
+    np.testing.assert_array_equal(as_trial(rows[:, :, :3], ViewConfig()), rows[:, 0, :3].T)
     plain = as_trial(rows, ViewConfig(reference="none"))
-    np.testing.assert_array_equal(plain, rows.T)
+    np.testing.assert_array_equal(plain, rows[:, 0].T)
+
+
+def test_several_bands_lie_one_after_the_other() -> None:
+    both = ViewConfig(bands_hz=((8.0, 13.0), (13.0, 30.0)))
+    x, n = signal(2.0), len(STREAM)
+    trial = as_trial(CausalView(range(n), RATE, both).push(x), both)
+    assert trial.shape == (2 * n, len(x))
+    for k, band in enumerate(both.bands_hz):
+        one = ViewConfig(bands_hz=(band,))
+        alone = as_trial(CausalView(range(n), RATE, one).push(x), one)
+        np.testing.assert_array_equal(trial[k * n : (k + 1) * n], alone)
 
 
 def test_a_stream_without_its_electrode_is_refused() -> None:
@@ -114,7 +125,7 @@ def test_a_stream_without_its_electrode_is_refused() -> None:
 @pytest.mark.parametrize("band", [(0.0, 30.0), (8.0, 125.0), (30.0, 8.0)])
 def test_a_band_that_can_not_be_is_refused(band: tuple[float, float]) -> None:
     with pytest.raises(BadInputError, match="between 0 and 125 Hz"):
-        decoder(Recorder(), band_hz=band)
+        decoder(Recorder(), bands_hz=(band,))
 
 
 def test_a_window_without_a_sample_is_refused() -> None:

@@ -42,7 +42,16 @@ def track(gap_at: float | None = None) -> Track:
     markers = tuple(Marker(t, "T1" if k % 2 else "T2") for k, t in enumerate(CUES_S))
     good = np.ones((len(stops), len(NAMES)), dtype=np.bool_)
     return Track(
-        Path("S.edf"), 160.0, NAMES, {"v": signal}, stops, begins, stops / RATE, good, markers, ()
+        Path("S.edf"),
+        160.0,
+        NAMES,
+        {"v": signal[:, np.newaxis]},
+        stops,
+        begins,
+        stops / RATE,
+        good,
+        markers,
+        (),
     )
 
 
@@ -77,7 +86,7 @@ def test_a_trial_has_the_windows_of_a_live_session() -> None:
 
 def test_the_windows_are_the_rows_before_each_token() -> None:
     made = track()
-    made.signals["v"][:, 0] = np.arange(len(made.signals["v"]))
+    made.signals["v"][:, 0, 0] = np.arange(len(made.signals["v"]))
     windows = cut([made], cues_of(made), NAMES, TRIAL, "v", VIEW, RATE)
     assert windows.x.shape == (55, 4, 500)
     first = round((CUES_S[0] + 0.5) * RATE)
@@ -109,8 +118,8 @@ def test_an_electrode_that_is_left_out_costs_its_trials() -> None:
 
 def test_an_artefact_costs_its_trial_and_a_noisy_electrode_none() -> None:
     made = track()
-    made.signals["v"][:, 1] *= 20  # noisy all along: what is usual there is no artefact
-    made.signals["v"][round(14 * RATE), 0] = 500.0
+    made.signals["v"][:, 0, 1] *= 20  # noisy all along: what is usual there is no artefact
+    made.signals["v"][round(14 * RATE), 0, 0] = 500.0
     reasons = [c.reason for c in judged(made)]
     assert reasons == ["", "C3 above 4 times its usual amplitude", "", "", ""]
 
