@@ -46,10 +46,14 @@ class Task:
     electrodes, classes : tuple of str
         Channels of a trial (repeated for each band of the view) and class names, in the order
         that ``fit`` gets them in.
+    without : tuple of str
+        Subjects that a decoder with other people's trials in it must not know: the one it is
+        scored on.
     """
 
     electrodes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
