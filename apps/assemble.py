@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 import rtbci
 from rtbci.apps.settings import RunSettings, SourceSettings, host_port
 from rtbci.calibration.accuracy import TrialScorer
-from rtbci.classes import classes_for, parse_classes
+from rtbci.classes import parse_classes
 from rtbci.clock import Clock, MonotonicClock
 from rtbci.delivery import Observer, Publish
 from rtbci.errors import BadInputError
@@ -29,6 +29,7 @@ from rtbci.models.checkpoint import zoo_names
 from rtbci.models.registry import load_model
 from rtbci.montage import apply_montage, parse_montage
 from rtbci.pipeline import Pipeline, Skip, require_eeg
+from rtbci.playback import known_classes
 from rtbci.recording.writer import Recorder
 from rtbci.runtime import Engine, EngineParts, EngineSettings, ExtraStream
 from rtbci.sinks.base import Sink
@@ -105,7 +106,8 @@ def make_source(settings: SourceSettings, montage: str | None, clock: Clock) -> 
             rate=settings.rate,
             seed=settings.seed,
             paced=settings.speed != "max",
-            script=cue_script(seed=settings.seed),
+            script=cue_script(seed=settings.seed) if settings.scripted else None,
+            skill=settings.skill,
             clock=clock,
         )
     from rtbci.sources.brainflow import BrainFlowSource
@@ -123,7 +125,14 @@ def _replay(path: Path, settings: SourceSettings, montage: str | None, clock: Cl
     from rtbci.playback import file_source
 
     speed: float | Literal["max"] = "max" if settings.speed == "max" else float(settings.speed)
-    return file_source(path, speed=speed, montage=montage, clock=clock)
+    return file_source(
+        path,
+        speed=speed,
+        montage=montage,
+        clock=clock,
+        board=settings.file_board,
+        stream=settings.file_stream,
+    )
 
 
 def _params(pairs: Sequence[str]) -> dict[str, str]:
@@ -185,17 +194,21 @@ class _Session:
         loaded = load_model(settings.model, info.electrodes, config, settings.device)
         if loaded.note:
             self._note(loaded.note)
-        decoder = None if settings.subject is None else self._decoder(settings.subject, info)
+        decoder = None
+        if settings.subject is not None and settings.decodes:
+            decoder = self._decoder(settings.subject, info)
         return Pipeline(info, config, loaded.model, decoder, skip=skip)
 
     def _decoder(self, subject: str, info: StreamInfo) -> Decoder | None:
         # NB: imported here, since scikit-learn costs a session without a subject two seconds.
-        from rtbci.calibration.profile import find_profile, open_profile, streaming_decoder
+        from rtbci.calibration.online.decoder import online_decoder
+        from rtbci.calibration.profile import find_profile, open_profile
 
         told = self.settings.profile
         self.profile = find_profile(subject) if told is None else open_profile(Path(told))
         if self.profile is not None:
-            return streaming_decoder(self.profile, info.electrodes, self.settings.session)
+            labels = wanted_classes(self.settings.classes, self.settings.source)
+            return online_decoder(self.profile, info.electrodes, self.settings.session, labels)
         self._note(
             f"{subject} has no profile yet, so decodes are uncalibrated; make one with: "
             f"rtbci calibrate --from RECORDING --subject {subject}"
@@ -211,7 +224,7 @@ class _Session:
             info,
             settings.session,
             subject=settings.subject or "unknown",
-            task="live",
+            task=settings.task,
             extra=session_facts(settings, pipeline),
             started=started,
         )
@@ -234,11 +247,11 @@ class _Session:
 
 
 def wanted_classes(classes: str | None, source: SourceSettings) -> dict[str, str]:
-    """Map marker labels to classes: as told, else by what the recording's name says."""
+    """Map marker labels to classes: as told, else by what the recording itself says."""
     if classes is not None:
         return parse_classes(classes)
     if source.kind == "replay":
-        return classes_for(Path(source.name))
+        return known_classes(Path(source.name))
     if source.simulated:
         return {name: name for name in ("left_hand", "right_hand")}
     return {}

@@ -14,11 +14,17 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import rtbci
-from rtbci.apps import commands_data, commands_run, commands_setup, commands_train
+from rtbci.apps import (
+    commands_bank,
+    commands_data,
+    commands_evaluate,
+    commands_head,
+    commands_run,
+    commands_setup,
+    commands_train,
+)
 from rtbci.errors import BadInputError, RtbciError
 
-INTERRUPTED = 130
-"""Exit code of a command that Ctrl-C ended, as shells have it."""
 UsageError: Any = typer.BadParameter.__base__
 """What typer raises for a command line that it can't read; it has no public name for it."""
 
@@ -32,6 +38,7 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Benchmarks: distributions, not averages.", no_args_is_help=True)
 subjects = typer.Typer(help="Profiles of subjects.", no_args_is_help=True)
+bank = typer.Typer(help="Other people's trials that decoders stand on.", no_args_is_help=True)
 evaluate = typer.Typer(help="Honest tables beside the baselines.", no_args_is_help=True)
 
 app.command("run")(commands_run.run)
@@ -48,9 +55,16 @@ bench.command("latency")(commands_run.bench_latency)
 subjects.command("list")(commands_train.subjects_list)
 subjects.command("show")(commands_train.subjects_show)
 subjects.command("forget")(commands_train.subjects_forget)
+bank.command("list")(commands_bank.bank_list)
+bank.command("add")(commands_bank.bank_add)
+bank.command("remove")(commands_bank.bank_remove)
+bank.command("build")(commands_bank.bank_build)
 evaluate.command("forecast")(commands_train.evaluate_forecast)
+evaluate.command("decode")(commands_evaluate.evaluate_decode)
+evaluate.command("head")(commands_head.evaluate_head)
 app.add_typer(bench, name="bench")
 app.add_typer(subjects, name="subjects")
+app.add_typer(bank, name="bank")
 app.add_typer(evaluate, name="evaluate")
 
 
@@ -81,8 +95,6 @@ def main() -> None:
         _fail(_usage(err), BadInputError.exit_code)
     except typer.Abort:
         _fail("nothing was done, because the question was not answered with yes.", 1)
-    except KeyboardInterrupt:
-        _fail("ended by Ctrl-C.", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, as in: rtbci boards | head
         _drop_output()
         sys.exit(1)

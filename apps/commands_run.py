@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +17,8 @@ from rich.console import Console
 from rich.live import Live
 
 from rtbci.apps import summary as summaries
-from rtbci.apps.host import run_session
+from rtbci.apps.host import Send, run_session
+from rtbci.apps.keys import pressed_keys
 from rtbci.apps.settings import RunSettings, SourceKind, SourceSettings, host_port
 from rtbci.apps.view import ViewState, describe, render
 from rtbci.classes import parse_classes
@@ -25,6 +28,8 @@ from rtbci.montage import parse_montage
 
 VIEW_HZ = 4.0
 """Frames a second of the terminal view."""
+USER_LABEL = "user"
+"""Label of the marker that a key sets."""
 
 
 class Device(StrEnum):
@@ -61,6 +66,12 @@ def run(
     fieldtrip: Annotated[str | None, typer.Option(help="FieldTrip buffer, HOST:PORT.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Recording to replay as if live.")] = None,
     speed: Annotated[str, typer.Option(help="1 for true speed, max (replay, simulator).")] = "1",
+    file_stream: Annotated[
+        str | None, typer.Option(help="Which stream of an XDF file, with --replay.")
+    ] = None,
+    file_board: Annotated[
+        str | None, typer.Option(help="Which board wrote a BrainFlow file, with --replay.")
+    ] = None,
     montage: Annotated[
         str | None, typer.Option(help="Electrodes: a name, a file, or C3,Cz,C4,...")
     ] = None,
@@ -91,6 +102,7 @@ def run(
         source,
         {"--serial-port": serial_port, "--gain": gain, "--board-param": board_param},
         {"--markers": markers, "--also-record": also_record},
+        {"--file-stream": file_stream, "--file-board": file_board},
     )
     source = replace(
         source,
@@ -100,6 +112,8 @@ def run(
         markers=markers,
         extra=tuple(also_record or ()),
         speed=check_speed(speed, source),
+        file_stream=file_stream,
+        file_board=file_board,
         seed=seed,
     )
     settings = RunSettings(
@@ -149,7 +163,10 @@ def source_settings(
 
 
 def check_belongs(
-    source: SourceSettings, for_board: dict[str, Any], for_lsl: dict[str, Any]
+    source: SourceSettings,
+    for_board: dict[str, Any],
+    for_lsl: dict[str, Any],
+    for_file: dict[str, Any] | None = None,
 ) -> None:
     """Refuse options that the source would ignore: whoever names a port wants no simulator.
 
@@ -165,6 +182,11 @@ def check_belongs(
             raise BadInputError(
                 f"{option} {_shown(value)} is for a board, and the source is {what}; add --board "
                 "openbci, or the name of another board (`rtbci boards` lists all)."
+            )
+    for option, value in (for_file or {}).items():
+        if value is not None and not source.is_file:
+            raise BadInputError(
+                f"{option} {value} is for --replay FILE, and the source is {what}; leave it out."
             )
     if for_lsl["--markers"] is not None and source.kind != "lsl":
         raise BadInputError(
@@ -262,9 +284,9 @@ def _teller(console: Console) -> Callable[[dict[str, Any]], None]:
         if event["event"] == "started":
             where = f", recording to {event['recording']}" if event.get("recording") else ""
             console.print(f"started{where}", soft_wrap=True, highlight=False)
-        elif event["event"] not in ("summary", "error", "decode", "forecast"):
+        elif event["event"] != "error" and (sentence := describe(event)):
             console.print(
-                f"{event.get('t_s', 0.0):9.3f} s  {describe(event)}",
+                f"{event.get('t_s', 0.0):9.3f} s  {sentence}",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -274,14 +296,32 @@ def _teller(console: Console) -> Callable[[dict[str, Any]], None]:
 
 def _watch(settings: RunSettings, console: Console) -> dict[str, Any]:
     state = ViewState()
-    with Live(render(state), console=console, auto_refresh=False, screen=True) as live:
+    with contextlib.ExitStack() as stack:
+
+        def take_keys(send: Send) -> None:
+            state.keys = stack.enter_context(pressed_keys(partial(_press, state, send)))
+
+        live = stack.enter_context(
+            Live(render(state), console=console, auto_refresh=False, screen=True)
+        )
 
         def show(event: dict[str, Any]) -> None:
             state.take(event)
             if event["event"] == "status" or not state.started:
                 live.update(render(state), refresh=True)
 
-        return run_session(settings, show)
+        return run_session(settings, show, ready=take_keys)
+
+
+def _press(state: ViewState, send: Send, key: str) -> None:
+    """What a key of the live view does; the screen names them."""
+    if key == "m":
+        send({"command": "mark", "label": USER_LABEL})
+    elif key == "s":
+        stopped = state.status.get("stopped", False)
+        send({"command": "resume_outputs" if stopped else "stop_outputs"})
+    elif key == "q":
+        send({"command": "stop"})
 
 
 def bench_latency(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,19 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rtbci.apps.commands_run import Device, Json, print_json
+from rtbci.apps.commands_run import (
+    Board,
+    Config,
+    Device,
+    Json,
+    check_belongs,
+    check_speed,
+    check_values,
+    print_json,
+    session_config,
+    source_settings,
+)
+from rtbci.apps.settings import RunSettings
 from rtbci.errors import BadInputError
 
 Name = Annotated[str, typer.Argument(help="The subject.")]
@@ -25,7 +37,10 @@ Tell = Callable[[float, str], None]
 def progress_bar(shown: bool) -> Iterator[Tell]:
     """Show a progress bar on standard error; gives what moves it (share done, what at)."""
     columns = (TextColumn("{task.description:<40.40}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, disable=not (shown and console.is_terminal)
+    ) as progress:
         task = progress.add_task("", total=1.0)
 
         def tell(share: float, text: str) -> None:
@@ -51,46 +66,136 @@ def calibrate(
     decoder: Annotated[
         str, typer.Option(help="auto, the name of a decoder, or module:factory.")
     ] = "auto",
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(help="What is asked of the subject: a name or a TOML file; may come again."),
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(help="Blocks of trials.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of each class in every block.")] = None,
+    record: Annotated[Path, typer.Option(help="Folder to record the session into.")] = Path(
+        "recordings"
+    ),
+    board: Board = None,
+    serial_port: Annotated[str | None, typer.Option(help="Port of the board.")] = None,
+    gain: Annotated[int | None, typer.Option(help="Amplifier gain (OpenBCI).")] = None,
+    board_param: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE of BrainFlow's input parameters.")
+    ] = None,
+    lsl: Annotated[str | None, typer.Option(help="LSL stream: name, type or source_id.")] = None,
+    fieldtrip: Annotated[str | None, typer.Option(help="FieldTrip buffer, HOST:PORT.")] = None,
+    line: Annotated[float | None, typer.Option(help="Mains frequency, 50 or 60 Hz.")] = None,
+    config: Config = None,
+    speed: Annotated[str, typer.Option(help="1, or max for the simulated subject.")] = "1",
+    skill: Annotated[
+        float, typer.Option(help="Of the simulated subject; 0 imagines nothing.")
+    ] = 1.0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the order of the cues; another one each time if none.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fit a subject's decoder from recordings with cues, with a blocked cross-validated score."""
-    if not from_recordings or not recordings:
+    """Calibrate a subject's decoder: live, with cues on the terminal, or --from recordings."""
+    if recordings and not from_recordings:
         raise BadInputError(
-            "name the recordings to fit from: rtbci calibrate --from FILE... --subject NAME "
-            "(a guided session needs the window, which this version does not have yet)."
+            f"to fit from {recordings[0]}, say so: rtbci calibrate --from {recordings[0]} "
+            f"--subject {subject}; without recordings the session is live."
+        )
+    if not from_recordings:
+        source = source_settings(board, lsl, fieldtrip, None)
+        check_belongs(
+            source,
+            {"--serial-port": serial_port, "--gain": gain, "--board-param": board_param},
+            {"--markers": None},
+        )
+        source = replace(
+            source,
+            serial_port=serial_port,
+            gain=gain,
+            params=tuple(board_param or ()),
+            speed=check_speed(speed, source),
+            seed=seed or 0,
+            skill=skill,
+        )
+        check_values(RunSettings(source=source, montage=montage))
+        if classes is not None:
+            raise BadInputError(
+                f"--classes {classes} is for --from; the classes of a live session are those of "
+                "its --protocol."
+            )
+        from rtbci.apps.calibration_live import LiveCalibration, calibrate_live
+
+        calibrate_live(
+            LiveCalibration(
+                subject=subject,
+                source=source,
+                protocols=tuple(protocol or ("graz-2",)),
+                record=record,
+                blocks=blocks,
+                trials=trials,
+                seed=seed,
+                montage=montage,
+                decoder=decoder,
+                session=session_config(config, line),
+                as_json=as_json,
+            )
+        )
+        return
+    if not recordings:
+        raise BadInputError(
+            "name the recordings to fit from: rtbci calibrate --from FILE... --subject NAME."
         )
     from rtbci.apps.assemble import limit_threads
     from rtbci.calibration.fit import calibrate as fit
 
     limit_threads()
-    report = fit(recordings, subject, classes=classes, montage=montage, decoder=decoder)
+    with progress_bar(not as_json) as tell:
+        report = fit(
+            recordings,
+            subject,
+            classes=classes,
+            montage=montage,
+            decoder=decoder,
+            progress=lambda what, done: tell(done, what),
+        )
     if as_json:
         print_json({"event": "summary", **report.to_dict()})
         return
-    for line in report.lines():
-        typer.echo(line)
+    for said in report.lines():
+        typer.echo(said)
 
 
 def subjects_list(as_json: Json = False) -> None:
-    """List the profiles at hand."""
+    """List the profiles at hand; a damaged one is named and passed over."""
+    from rtbci.calibration.checks import count
     from rtbci.calibration.profile import list_profiles, load_profile
 
-    cards = [load_profile(name).card for name in list_profiles()]
+    cards, damaged = [], {}
+    for name in list_profiles():
+        try:
+            cards.append(load_profile(name).card)
+        except BadInputError as err:
+            damaged[name] = str(err)
     if as_json:
-        print_json({"subjects": [asdict(card) for card in cards]})
+        print_json({"subjects": [asdict(card) for card in cards], "damaged": damaged})
         return
+    for why in damaged.values():
+        typer.echo(f"rtbci: {why}", err=True)
     if not cards:
-        typer.echo("No profile yet: rtbci calibrate --from RECORDING... --subject NAME")
+        if not damaged:
+            typer.echo("No profile yet: rtbci calibrate --from RECORDING... --subject NAME")
         return
-    table = Table("subject", "made", "decoder", "classes", "score", "electrodes")
+    table = Table("subject", "made", "decoder", "classes", "score", "verdict", "electrodes")
     for card in cards:
-        score = f"{card.score.balanced:.2f} ({card.score.trials} trials, {card.score.label})"
+        trials = count(card.score.trials, "trial")
+        said = card.verdict.finding if card.verdict is not None else ""
+        caveat = "may be eyes or muscle" if "eyes or muscle:" in card.score.caveat else ""
         table.add_row(
             card.subject,
             card.created[:10],
             card.decoder,
             ", ".join(card.classes),
-            score,
+            f"{card.score.balanced:.2f} ({trials}, {card.score.label})",
+            "; ".join(text for text in (said, caveat) if text),
             str(len(card.electrodes)),
         )
     Console().print(table)

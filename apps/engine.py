@@ -19,7 +19,7 @@ import traceback
 import warnings
 from typing import Any, TextIO
 
-from rtbci.errors import RtbciError
+from rtbci.errors import BadInputError, RtbciError
 
 
 class EventWriter:
@@ -96,16 +96,25 @@ def _serve(out: EventWriter) -> int:
     # NB: imported here, behind the redirection: a driver may print while it is imported.
     from rtbci.apps.assemble import make_engine
     from rtbci.apps.settings import RunSettings
+    from rtbci.clock import MonotonicClock
+    from rtbci.commands import Stop, read_command
 
     settings = RunSettings.from_json(sys.stdin.readline())
-    engine = make_engine(settings, publish=out.publish)
+    clock = MonotonicClock()
+    engine = make_engine(settings, publish=out.publish, clock=clock)
     sys.setswitchinterval(0.001)
     gc.freeze()
 
     def listen() -> None:
         for line in sys.stdin:
-            if json.loads(line).get("command") == "stop":
+            try:
+                command = read_command(line, clock.now())
+            except BadInputError as err:
+                out.publish({"event": "note", "message": str(err)})
+                continue
+            if isinstance(command, Stop):
                 break
+            engine.obey(command)
         engine.stop()
 
     threading.Thread(target=listen, name="rtbci-commands", daemon=True).start()

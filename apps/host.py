@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -23,9 +24,12 @@ from rtbci.apps.settings import RunSettings
 from rtbci.errors import BadInputError, RtbciError
 
 OnEvent = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
-def run_session(settings: RunSettings, on_event: OnEvent) -> dict[str, Any]:
+def run_session(
+    settings: RunSettings, on_event: OnEvent, *, ready: Callable[[Send], None] | None = None
+) -> dict[str, Any]:
     """Run a session in an engine process until it ends.
 
     Parameters
@@ -33,6 +37,10 @@ def run_session(settings: RunSettings, on_event: OnEvent) -> dict[str, Any]:
     settings : RunSettings
     on_event : callable
         Called with each event, the summary last.
+    ready : callable, optional
+        Called once, before the first event, with the function that sends a command
+        (:mod:`rtbci.commands`) to the engine; that one may be called from any thread, and does
+        nothing once the engine has gone.
 
     Returns
     -------
@@ -55,26 +63,49 @@ def run_session(settings: RunSettings, on_event: OnEvent) -> dict[str, Any]:
         stdout=subprocess.PIPE,
         # Closed by the caller (2>&-): the engine needs one to send what libraries print to.
         stderr=subprocess.DEVNULL if sys.stderr is None else None,
-        text=True,
-        encoding="utf-8",
         env=environment,
         # A process group of its own: Ctrl-C reaches the terminal's side only, which asks.
         start_new_session=os.name == "posix",
     )
-    with _stopping(engine) as asked:
+    pipe = _Commands(engine)
+    with _stopping(engine, pipe.send) as asked:
         try:
-            _send(engine, settings.to_json())
+            pipe.write(settings.to_json())
+            if ready is not None:
+                ready(pipe.send)
             return _follow(engine, on_event, asked)
         finally:
             # NB: both pipes first: an engine that still writes would wait for ever.
-            for pipe in (engine.stdin, engine.stdout):
-                with contextlib.suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
+            pipe.close()
+            if engine.stdout is not None:
+                engine.stdout.close()
             engine.wait()
 
 
-def _follow(engine: subprocess.Popen[str], on_event: OnEvent, asked: list[int]) -> dict[str, Any]:
+class _Commands:
+    """The engine's standard input, for all threads and for a signal's handler."""
+
+    def __init__(self, engine: subprocess.Popen[bytes]) -> None:
+        assert engine.stdin is not None
+        self._pipe = engine.stdin
+        self._lock = threading.RLock()
+
+    def send(self, command: dict[str, Any]) -> None:
+        self.write(json.dumps(command))
+
+    def write(self, line: str) -> None:
+        """Write a line past all buffers: a handler may come in the middle of another write."""
+        rest = line.encode() + b"\n"
+        with self._lock, contextlib.suppress(OSError):  # it has ended: nobody to tell
+            while rest and not self._pipe.closed:
+                rest = rest[os.write(self._pipe.fileno(), rest) :]
+
+    def close(self) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._pipe.close()
+
+
+def _follow(engine: subprocess.Popen[bytes], on_event: OnEvent, asked: list[int]) -> dict[str, Any]:
     summary: dict[str, Any] | None = None
     recording: str | None = None
     for event in _events(engine):
@@ -101,22 +132,15 @@ def _follow(engine: subprocess.Popen[str], on_event: OnEvent, asked: list[int]) 
     return summary
 
 
-def _events(engine: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def _events(engine: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     assert engine.stdout is not None
     for line in engine.stdout:
-        if line.endswith("\n"):  # the last one of an engine that was killed may be torn
+        if line.endswith(b"\n"):  # the last one of an engine that was killed may be torn
             yield json.loads(line)
 
 
-def _send(engine: subprocess.Popen[str], line: str) -> None:
-    assert engine.stdin is not None
-    with contextlib.suppress(OSError, ValueError):  # it has ended: nobody to tell
-        engine.stdin.write(line + "\n")
-        engine.stdin.flush()
-
-
 @contextlib.contextmanager
-def _stopping(engine: subprocess.Popen[str]) -> Iterator[list[int]]:
+def _stopping(engine: subprocess.Popen[bytes], send: Send) -> Iterator[list[int]]:
     """While inside, Ctrl-C and SIGTERM ask the engine to stop; a second one kills it.
 
     Gives the list of signals that came.
@@ -127,7 +151,7 @@ def _stopping(engine: subprocess.Popen[str]) -> Iterator[list[int]]:
         if asked:
             engine.kill()
         asked.append(number)
-        _send(engine, json.dumps({"command": "stop"}))
+        send({"command": "stop"})
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     before = {number: signal.signal(number, stop) for number in numbers}

@@ -33,8 +33,12 @@ class SourceSettings:
         ``KEY=VALUE`` for BrainFlow's input parameters.
     speed : str
         ``1`` for true speed, ``max`` as fast as possible; replays and the simulator.
-    rate, seed
+    file_board, file_stream : str | None
+        Of a replay: the board of a BrainFlow file, the stream of an XDF file.
+    rate, seed, skill
         Of the simulator.
+    scripted : bool
+        Whether the simulated subject follows cues of her own; else she waits for the session's.
     """
 
     kind: SourceKind = "board"
@@ -45,8 +49,12 @@ class SourceSettings:
     markers: str | None = None
     extra: tuple[str, ...] = ()
     speed: str = "1"
+    file_board: str | None = None
+    file_stream: str | None = None
     rate: float = 250.0
     seed: int = 0
+    skill: float = 1.0
+    scripted: bool = True
 
     @property
     def simulated(self) -> bool:
@@ -76,6 +84,10 @@ class RunSettings:
         Whose profile decodes.
     profile : str | None
         Folder of the profile, where it is not the subject's current one (a replay).
+    decodes : bool
+        Whether that profile is used at all.
+    task : str
+        Of the recording's name.
     model : str | None
         Name or path of weights, ``ar``, or None for the default.
     record : str | None
@@ -90,6 +102,8 @@ class RunSettings:
     classes: str | None = None
     subject: str | None = None
     profile: str | None = None
+    decodes: bool = True
+    task: str = "live"
     model: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     record: str | None = None

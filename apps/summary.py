@@ -27,7 +27,8 @@ def render(summary: dict[str, Any]) -> RenderableType:
         facts.add_row("", "nothing was forecast: the first forecast needs a whole window of signal")
     gaps = summary["gaps"]
     missing = sum(gap["length_s"] for gap in gaps)
-    facts.add_row("gaps", f"{len(gaps)} ({missing:.3f} s), {summary['segments']} segments")
+    segments = _count(summary["segments"], "segment")
+    facts.add_row("gaps", f"{len(gaps)} ({missing:.3f} s), {segments}")
     latency = summary["latency_ms"]
     if latency and latency["p50"] is not None:
         facts.add_row(
@@ -42,12 +43,16 @@ def render(summary: dict[str, Any]) -> RenderableType:
     return Group(facts, Text(), skill_table(summary["skill"]))
 
 
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def accuracy_words(accuracy: dict[str, Any]) -> str:
     """The trial score as a sentence."""
     p = accuracy["p_value"]
     chance = "" if p is None else f", p = {p:.3g} against chance"
     return (
-        f"{accuracy['balanced']:.2f} balanced over {accuracy['trials']} trials "
+        f"{accuracy['balanced']:.2f} balanced over {_count(accuracy['trials'], 'trial')} "
         f"({accuracy['abstained']} abstained){chance}"
     )
 

@@ -6,7 +6,7 @@ recorded; where it is another, within a stated tolerance, and the result says so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,24 @@ import torch
 
 from rtbci import events
 from rtbci.apps.assemble import DECODER_FOLDER, limit_threads, platform_facts
-from rtbci.calibration.profile import open_profile, streaming_decoder
+from rtbci.calibration.online.decoder import online_decoder
+from rtbci.calibration.profile import open_profile
 from rtbci.errors import BadInputError
 from rtbci.models.registry import Device, load_model
 from rtbci.pipeline import Pipeline
+from rtbci.recording.jsontext import plain
 from rtbci.recording.reader import Recording, open_recording
 from rtbci.recording.results import RecordedDecode, RecordedForecast
 from rtbci.recording.stream_reader import Command
-from rtbci.types import ChannelHealth, Decode, Forecast
+from rtbci.types import ChannelHealth, Decode, DecoderChange, Forecast
 
 TOLERANCE_P = 1e-3
 """Largest difference of a probability, where the platforms differ."""
 TOLERANCE_UV = 1e-2
 """Largest difference of a published forecast relative to its largest value, likewise; the
 recording keeps these as float16, which is good to 1e-3 of each."""
+DECIDED = ("decision", "evidence", "thresholds", "flags")
+"""What a last bit can turn: compared where the platforms are one."""
 SHOWN = 20
 """Differences that are kept in words; all are counted."""
 
@@ -45,7 +49,7 @@ class Verification:
     recording : str
     other : dict
         What differs from the platform that recorded, ``name: (then, now)``; empty: exact.
-    decodes, forecasts, channels : int
+    decodes, forecasts, channels, adaptations : int
         Results compared.
     unrecorded : int
         Results that were not compared, because a session that was cut short had not written
@@ -61,6 +65,7 @@ class Verification:
     decodes: int = 0
     forecasts: int = 0
     channels: int = 0
+    adaptations: int = 0
     unrecorded: int = 0
     count: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
@@ -86,6 +91,7 @@ class Verification:
             "decodes": self.decodes,
             "forecasts": self.forecasts,
             "channel_changes": self.channels,
+            "adaptations": self.adaptations,
             "unrecorded": self.unrecorded,
             "differences": self.count,
         }
@@ -94,6 +100,8 @@ class Verification:
         """The result for a person."""
         how = "to the last bit" if self.exact else "within the tolerance for another platform"
         compared = f"{self.decodes} decodes and {self.forecasts} forecasts"
+        if self.adaptations:
+            compared += f", {self.adaptations} changes of the decoder"
         lines = []
         if self.other:
             changed = ", ".join(
@@ -168,7 +176,12 @@ def rebuild(recording: Recording, device: Device = "auto") -> Pipeline:
     BadInputError
         Where the model is not at hand, or is another one by its content.
     """
-    about = recording.extra["model"]
+    about = recording.extra.get("model")
+    if about is None:
+        raise BadInputError(
+            f"{recording.files.folder} was recorded without forecasts and decodes (a rehearsal), "
+            "so there is nothing to compare; calibrate from it with: rtbci calibrate --from."
+        )
     if device == "auto":
         cuda = recording.extra["platform"]["device"] == "cuda" and torch.cuda.is_available()
         device = "cuda" if cuda else "cpu"
@@ -182,7 +195,8 @@ def rebuild(recording: Recording, device: Device = "auto") -> Pipeline:
     decoder = None
     if recording.extra["decoder"] is not None:
         profile = open_profile(recording.files.folder / DECODER_FOLDER)
-        decoder = streaming_decoder(profile, recording.info.electrodes, recording.config)
+        labels = recording.extra["classes"]
+        decoder = online_decoder(profile, recording.info.electrodes, recording.config, labels)
     skipped = frozenset(
         command.values["token"]
         for command in recording.commands()
@@ -207,6 +221,7 @@ def _compare(
     torn = cut_short(recording)
     decodes, forecasts = recording.decodes(), recording.forecasts()
     channels = (c for c in recording.commands() if c.kind == "channel")
+    changes = (c for c in recording.commands() if c.kind == "adaptation")
 
     def lost(then: object | None) -> bool:
         result.unrecorded += then is None and torn
@@ -225,6 +240,11 @@ def _compare(
                 if not lost(forecast):
                     result.forecasts += 1
                     _compare_forecast(forecast, made, result.exact, differ)
+            elif isinstance(made, DecoderChange):
+                step = next(changes, None)
+                if not lost(step):
+                    result.adaptations += 1
+                    _compare_change(step, made, result.exact, differ)
             else:
                 change = next(channels, None)
                 if not lost(change):
@@ -234,7 +254,13 @@ def _compare(
             time = float(chunk.times[-1])
     if torn:
         return
-    for left, what in ((decodes, "decode"), (forecasts, "forecast"), (channels, "channel change")):
+    rest: tuple[tuple[Iterator[object], str], ...] = (
+        (decodes, "decode"),
+        (forecasts, "forecast"),
+        (channels, "channel change"),
+        (changes, "decoder change"),
+    )
+    for left, what in rest:
         missing = sum(1 for _ in left)
         if missing:
             differ(time, f"{missing} recorded {what}s did not come again")
@@ -254,6 +280,17 @@ def _compare_channel(then: Command | None, now: ChannelHealth, time: float, diff
         differ(time, f"{now.channel}: {now.reason or 'good again'} was not so then")
 
 
+def _compare_change(then: Command | None, now: DecoderChange, exact: bool, differ: Differ) -> None:
+    if then is None:
+        differ(now.time, f"the decoder was not {now.change} then")
+        return
+    old = (then.sample, then.values["change"])
+    values = plain({"time": now.time, "values": now.values})
+    kept = {"time": then.values["time"], "values": then.values["values"]}
+    if old != (now.sample, now.change) or (exact and kept != values):
+        differ(now.time, f"the decoder was {old[1]} ({kept}), is {now.change} ({values})")
+
+
 def _compare_decode(then: RecordedDecode | None, now: Decode, exact: bool, differ: Differ) -> None:
     if then is None:
         differ(now.time, f"decode of token {now.token} was not recorded")
@@ -261,10 +298,10 @@ def _compare_decode(then: RecordedDecode | None, now: Decode, exact: bool, diffe
     old = then.decode
     plain = [
         (name, getattr(old, name), getattr(now, name))
-        for name in ("token", "sample", "time", "classes", "decision", "reason", "decoder")
+        for name in ("token", "sample", "time", "classes", *DECIDED, "reason", "decoder")
     ]
     for name, before, after in plain:
-        if before != after and (exact or name not in ("time", "decision")):
+        if before != after and (exact or name not in ("time", *DECIDED)):
             differ(now.time, f"decode of token {now.token}: {name} was {before!r}, is {after!r}")
     same = (
         np.array_equal(old.p, now.p, equal_nan=True)

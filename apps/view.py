@@ -26,6 +26,8 @@ CLASS_COLOURS = ("#56B4E9", "#E69F00", "#97a3b2", "#CC79A7", "#009E73")
 NOISY_SD_UV = 100.0
 STALE_S = 0.5
 """A decode older than this says nothing of now."""
+EVIDENCE_CELLS = 18
+"""Of the bar of evidence; it ends at one and a half times the upper threshold."""
 PAIR_HEIGHT = 8
 """Of the two panels that stand side by side."""
 
@@ -41,12 +43,15 @@ class ViewState:
     messages : deque of tuple
         The newest notices, ``(t_s, sentence, colour)``.
     recording : str | None
+    keys : bool
+        Whether keys are read, so that the screen names them.
     """
 
     status: dict[str, Any] = field(default_factory=dict)
     messages: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=3))
     recording: str | None = None
     started: bool = False
+    keys: bool = False
 
     def take(self, event: dict[str, Any]) -> None:
         """Take one event of the session."""
@@ -58,7 +63,8 @@ class ViewState:
         else:
             sentence = describe(event)
             if sentence:
-                colour = BAD if kind in ("lost", "stalled", "error") else FAIR
+                bad = kind in ("lost", "stalled", "error") or event.get("stopped", False)
+                colour = BAD if bad else FAIR
                 self.messages.append((event.get("t_s", 0.0), sentence, colour))
 
 
@@ -75,6 +81,13 @@ def describe(event: dict[str, Any]) -> str:
         if event["reason"]:
             return f"{event['channel']} is left out: {event['reason']}."
         return f"{event['channel']} is good again."
+    if kind == "adaptation":
+        if event["change"] == "updated":
+            return ""  # one a trial
+        words = "stays: it is" if event["change"] == "kept" else "is taken back: it was no"
+        return f"what the decoder learned from {event['trials']} trials {words} better than before."
+    if kind == "marker":
+        return f"marker {event['label']!r}." if event["origin"] == "user" else ""
     return str(event.get("message", ""))
 
 
@@ -86,7 +99,7 @@ def render(state: ViewState) -> RenderableType:
             Group(Text("waiting for the first rows ...", style=FAINT), *lines), title="rtbci"
         )
     status = state.status
-    body = [_header(status, state.recording)]
+    body = [_header(status, state)]
     if state.messages:
         # NB: above all else, since a terminal of 24 lines cuts off what is below.
         body.append(_messages(state))
@@ -107,7 +120,7 @@ def clock(seconds: float) -> str:
     return f"{hours:d}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
-def _header(status: dict[str, Any], recording: str | None) -> RenderableType:
+def _header(status: dict[str, Any], state: ViewState) -> RenderableType:
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     line.add_column(justify="right", no_wrap=True)
@@ -117,15 +130,27 @@ def _header(status: dict[str, Any], recording: str | None) -> RenderableType:
         (f"  {len(status['electrodes'])} electrodes · {status['rate']:g} Hz", FAINT),
     )
     line.add_row(source, Text(clock(status["t_s"]), style="bold"))
-    place = f"[{BAD}]● rec[/] {escape(recording)}" if recording else "Ctrl-C ends the session"
+    # NB: first what a narrow terminal must not cut off.
+    titles = [f"[bold {BAD}]OUTPUTS STOPPED[/]"] if status["stopped"] else []
+    if state.recording:
+        titles.append(f"[{BAD}]● rec[/] {escape(state.recording)}")
+    elif not titles:
+        titles.append("Ctrl-C ends the session")
     return Panel(
         line,
-        title="rtbci",
+        title="rtbci" + (f" [{FAINT}]{_keys(status)}" if state.keys else ""),
         title_align="left",
-        subtitle=place,
+        subtitle=" · ".join(titles),
         subtitle_align="left",
         border_style=FAINT,
     )
+
+
+def _keys(status: dict[str, Any]) -> str:
+    """What can be pressed now."""
+    switch = "resume" if status["stopped"] else "STOP"
+    outputs = f"s {switch} outputs · " if status["outputs"] else ""
+    return f"m marker · {outputs}q quit"
 
 
 def _electrodes(status: dict[str, Any]) -> RenderableType:
@@ -167,15 +192,36 @@ def _decode(status: dict[str, Any]) -> RenderableType:
         headline = Text("undecided", style=FAINT)
     else:
         headline = Text(decode["decision"].replace("_", " "), style="bold")
-    word = "" if decode["calibrated"] else "\nuncalibrated: not sent to any output"
-    note = Text(decode["decoder"] + word, style=FAINT)
+    if decode.get("flags"):
+        headline.append(f" · {' and '.join(decode['flags'])}: adds no evidence", style=FAIR)
+    lines: list[RenderableType] = [headline, grid]
+    if decode.get("thresholds"):
+        lines.append(_evidence(decode))
+    if not decode["calibrated"]:
+        lines.append(Text("uncalibrated: not sent to any output", style=FAINT))
     return Panel(
-        Group(headline, grid, note),
-        title="Decode",
+        Group(*lines),
+        title=f"Decode [{FAINT}]{escape(decode['decoder'])}",
         title_align="left",
         border_style=FAINT,
         height=PAIR_HEIGHT,
     )
+
+
+def _evidence(decode: dict[str, Any]) -> Text:
+    """Evidence of the leading class on its way to the thresholds (given up, decided)."""
+    on, off = decode["thresholds"]
+    levels = decode["evidence"] or [0.0]
+    top = max(range(len(levels)), key=levels.__getitem__)
+    cells = EVIDENCE_CELLS
+    filled = round(cells * min(1.0, max(0.0, levels[top]) / (1.5 * on)))
+    marks = {round(cells * max(0.0, level) / (1.5 * on)) for level in (on, off)}
+    bar = Text("evidence ", style=FAINT)
+    for cell in range(cells):
+        sign = "│" if cell in marks else "█" if cell < filled else "·"
+        colour = CLASS_COLOURS[top % len(CLASS_COLOURS)] if cell < filled else FAINT
+        bar.append(sign, style="bold" if cell in marks else colour)
+    return bar.append(f" {levels[top]:.2f}", style="")
 
 
 def _skill(status: dict[str, Any]) -> RenderableType:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.stats import binom
 
 from rtbci.errors import BadInputError
-from rtbci.types import Decode, Marker
+from rtbci.types import CUE_ORIGIN, Decode, Marker
 
 SLACK_S = 1e-6
 """Times of cues and tokens are sums of floats; a window that ends on the edge is inside."""
@@ -44,6 +44,16 @@ def in_trial(cue: float, time: float, window_s: float, trial_s: tuple[float, flo
     """
     begins = time - window_s >= cue + trial_s[0] - SLACK_S
     return begins and time <= cue + trial_s[1] + SLACK_S
+
+
+def trial_begin(marker: Marker) -> float:
+    """Instant from which the interval of a trial counts.
+
+    A cue that this program showed counts from when it had gone: while there is something to
+    look at, the eyes tell what it was.  Any other marker counts from its own time, since
+    its duration may be that of the whole trial.
+    """
+    return marker.time + (marker.duration if marker.origin == CUE_ORIGIN else 0.0)
 
 
 def log_evidence(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -177,7 +187,7 @@ class TrialScorer:
         wanted = self._numbers.get(self._labels.get(marker.label, ""))
         if wanted is None:
             return
-        trial = Trial(marker.time, wanted, np.zeros(len(self._numbers)))
+        trial = Trial(trial_begin(marker), wanted, np.zeros(len(self._numbers)))
         self.state.trials.append(trial)
         self.state.open.append(trial)
         for decode in self.state.recent:

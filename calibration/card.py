@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtbci.calibration.learning import LearningCurve
+from rtbci.calibration.metrics import Metrics
+from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.patterns import Pattern
 from rtbci.calibration.streaming import ViewConfig
+from rtbci.calibration.verdict import Verdict
 from rtbci.config import PreprocessConfig, from_dict
 from rtbci.errors import BadInputError
 
@@ -40,7 +45,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A decoder that was tried, and its cross-validated balanced accuracy per trial."""
+    """A decoder that was tried, and its balanced accuracy on the folds of the choice."""
 
     name: str
     balanced: float
@@ -54,7 +59,7 @@ class Score:
     ----------
     balanced : float
         Balanced accuracy, one decision a trial.  Where several decoders were tried it is that of
-        the chosen one on the folds that chose it, so a little flattering; ``p_value`` is not.
+        the whole choice, made again in each fold without the trials that it is scored on.
     label : str
         How it was split: ``across runs`` or ``within one run``.
     trials, rejected : int
@@ -73,6 +78,14 @@ class Score:
     p_value: float
     permutations: int
     caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """How many trials were left out for one reason."""
+
+    reason: str
+    trials: int
 
 
 @dataclass(frozen=True)
@@ -95,10 +108,27 @@ class Card:
         Names of what it was fitted on.
     preprocess, view
         The causal chain that its input went through.
+    online : OnlineConfig
+        Evidence, thresholds and adaptation in a session.
     score, controls
         Cross-validated, before the decoder was fitted on all.
     candidates : tuple of Candidate
         Every decoder that was tried, simplest first.
+    chosen : tuple of str
+        What was chosen, what was left, and why.
+    metrics : Metrics | None
+        All scores of the trials that ``score`` is of.
+    verdict : Verdict | None
+    curve : LearningCurve | None
+        None where there were too few trials for one.
+    patterns : tuple of Pattern
+        What the decoder reads, on the head.
+    regressed : tuple of str
+        Electrodes that are regressed out of the decoder's.
+    montage : tuple of str
+        All EEG electrodes of the recordings.
+    rejected : tuple of Rejected
+        Trials left out, by reason.
     """
 
     subject: str
@@ -113,8 +143,17 @@ class Card:
     score: Score
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     view: ViewConfig = field(default_factory=ViewConfig)
+    online: OnlineConfig = field(default_factory=OnlineConfig)
     candidates: tuple[Candidate, ...] = ()
     controls: tuple[Control, ...] = ()
+    chosen: tuple[str, ...] = ()
+    metrics: Metrics | None = None
+    verdict: Verdict | None = None
+    curve: LearningCurve | None = None
+    patterns: tuple[Pattern, ...] = ()
+    regressed: tuple[str, ...] = ()
+    montage: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
 
 def write_card(card: Card) -> str:

@@ -1,20 +1,21 @@
 """Decoders: scikit-learn estimators on trials of shape (n_trials, n_channels, n_times) in µV.
 
 Some are built in; others come by entry point (group ``rtbci.decoders``: a callable without
-arguments that gives an unfitted estimator) or as ``module:factory``.  What they have in common
-is ``fit(X, y)``, ``predict_proba(X)`` and ``classes_``.  A :class:`Recipe` says how one is made
-and what it sees of the signal.
+arguments that gives an unfitted estimator), as ``module:factory``, or from braindecode
+(:mod:`rtbci.calibration.public_models`).  What they have in common is ``fit(X, y)``,
+``predict_proba(X)`` and ``classes_``.  A :class:`Recipe` says how one is made and what it sees of
+the signal.
 
-With 10 to 40 trials both are hard to beat (Lotte et al. 2018, doi:10.1088/1741-2552/aab2f2).
+With 10 to 40 trials the Riemannian ones and CSP are hard to beat (Lotte et al. 2018,
+doi:10.1088/1741-2552/aab2f2).  Networks are imported only when one is made.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from pyriemann.estimation import Covariances
 from pyriemann.spatialfilters import CSP
@@ -23,9 +24,14 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from rtbci.calibration import population, riemann
+from rtbci.calibration.recipe import Recipe as Recipe
+from rtbci.calibration.recipe import Task as Task
 from rtbci.calibration.streaming import ViewConfig
 from rtbci.errors import BadInputError
 
+BRAINDECODE = "braindecode:"
+"""Begins the names of networks of the optional extra."""
 GROUP = "rtbci.decoders"
 """Entry points of this group are decoders."""
 CSP_FILTERS = 4
@@ -35,41 +41,6 @@ TANGENT_C = 0.01
 (leave one run out, EEGMMIDB: 0.56 for hands in 19 subjects, 0.78 for fists and feet in 4)."""
 
 Factory = Callable[[], Any]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a decoder is made for.
-
-    Attributes
-    ----------
-    electrodes, classes : tuple of str
-        Channels of a trial (repeated for each band of the view) and class names, in the order
-        that ``fit`` gets them in.
-    without : tuple of str
-        Subjects that a decoder with other people's trials in it must not know: the one it is
-        scored on.
-    """
-
-    electrodes: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a decoder is made, and what it sees of the signal.
-
-    Attributes
-    ----------
-    make : callable
-        Given the task, an unfitted estimator.
-    view : ViewConfig
-        Bands and window of its trials.
-    """
-
-    make: Callable[[Task], Any]
-    view: ViewConfig = field(default_factory=ViewConfig)
 
 
 def csp_lda() -> Pipeline:
@@ -98,13 +69,62 @@ def ts_lr() -> Pipeline:
     )
 
 
+NETWORK_VIEW = ViewConfig(bands_hz=((6.0, 40.0),), order=4)
+"""What networks see: below 6 Hz the eyes give a cue on a screen away."""
+FOUNDATION_VIEW = ViewConfig(bands_hz=((6.0, 45.0),), order=4)
+"""As wide as the preprocessing lets through, without the slow potentials of the eyes."""
+
+
+def _network(name: str) -> Any:
+    from rtbci.calibration import networks
+
+    return getattr(networks, name)()
+
+
+def _foundation(name: str, weights: str = "") -> Recipe:
+    """The foundation model with its shipped weights, or others by name or path."""
+    mode = name.removeprefix("eegpt").removeprefix("-")
+
+    def make(task: Task) -> Any:
+        from rtbci.calibration import finetune, foundation
+
+        chosen = weights or foundation.DEFAULT
+        if not mode:
+            return foundation.frozen_ridge(task.electrodes, chosen)
+        return finetune.FineTuned(task.electrodes, cast(finetune.Mode, mode), chosen)
+
+    def saw(subject: str) -> bool:
+        from rtbci.calibration import foundation
+
+        return foundation.saw(subject, weights or foundation.DEFAULT)
+
+    return Recipe(make, FOUNDATION_VIEW, saw)
+
+
+FINE_TUNED = ("eegpt-heads", "eegpt-lora", "eegpt-full")
+"""What takes too long to choose in the foreground, cheapest first."""
+
 BUILT_IN: dict[str, Recipe] = {
+    **population.RECIPES,
     "csp+lda": Recipe(lambda _: csp_lda()),
     "ts+lr": Recipe(lambda _: ts_lr()),
+    "mdm": Recipe(lambda _: riemann.mdm()),
+    "fgmdm": Recipe(lambda _: riemann.fgmdm()),
+    "fbcsp+lda": Recipe(lambda _: riemann.fb_csp_lda(), riemann.BANK_VIEW),
+    "fbts+lr": Recipe(lambda _: riemann.fb_ts_lr(), riemann.BANK_VIEW),
+    "acm+ts+svm": Recipe(lambda _: riemann.acm_ts_svm()),
+    "shallow": Recipe(lambda _: _network("ShallowClassifier"), NETWORK_VIEW),
+    "eegnet": Recipe(lambda _: _network("EEGNetClassifier"), NETWORK_VIEW),
+    **{name: _foundation(name) for name in ("eegpt", *FINE_TUNED)},
 }
-"""Simplest first: the choice among them prefers the earlier one."""
+"""Simplest first, by what is learned of the user's own labels: the choice prefers the earlier."""
 
-LABEL_FREE = (Covariances, TangentSpace)
+AUTO = (*population.RECIPES, "csp+lda", "ts+lr")
+"""What the default chooses among: those that are fitted a few hundred times in seconds.  No other
+one of a subject's own trials was better than these by more than its standard error (19 subjects;
+21, 8 or 3 electrodes)."""
+
+LABEL_FREE = riemann.LABEL_FREE
 """Steps whose fit does not look at the labels; a permutation need not repeat them."""
 
 
@@ -119,7 +139,8 @@ def find_recipe(name: str) -> Recipe:
     Parameters
     ----------
     name : str
-        Built in, of an entry point, or ``module:factory``.
+        Built in, of an entry point, ``module:factory``, ``braindecode:NAME[@REPOSITORY]``, or
+        ``eegpt@WEIGHTS`` (and ``eegpt-lora@WEIGHTS``, ...) for other weights of our own network.
 
     Raises
     ------
@@ -128,25 +149,31 @@ def find_recipe(name: str) -> Recipe:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]
+    if name.startswith(BRAINDECODE):
+        return _public(name)
+    known, _, weights = name.partition("@")
+    if weights and known in ("eegpt", *FINE_TUNED):
+        return _foundation(known, weights)
     factory = _factory(name)
     return Recipe(lambda _: factory())
 
 
-def make_decoder(name: str, task: Task = Task()) -> Any:
+def make_decoder(name: str, task: Task | None = None) -> Any:
     """Make an unfitted decoder.
 
     Parameters
     ----------
     name : str
         As :func:`find_recipe` takes it.
-    task : Task
+    task : Task | None
+        What for; some decoders need no more than the trials.
 
     Raises
     ------
     BadInputError
         As :func:`find_recipe`, and where it is no classifier with probabilities.
     """
-    estimator = find_recipe(name).make(task)
+    estimator = find_recipe(name).make(task or Task())
     lacking = [m for m in ("fit", "predict_proba") if not hasattr(estimator, m)]
     if lacking:
         raise BadInputError(
@@ -154,6 +181,16 @@ def make_decoder(name: str, task: Task = Task()) -> Any:
             "a scikit-learn classifier with fit and predict_proba."
         )
     return estimator
+
+
+def _public(name: str) -> Recipe:
+    from rtbci.calibration.public_models import EEGMMIDB, braindecode_decoder, contamination
+
+    # A subject is known by her name alone, so what has seen the data set has seen everybody.
+    seen = bool(contamination(name, EEGMMIDB))
+    return Recipe(
+        lambda task: braindecode_decoder(name, task.electrodes), NETWORK_VIEW, lambda _: seen
+    )
 
 
 def _factory(name: str) -> Factory:
@@ -167,7 +204,7 @@ def _factory(name: str) -> Factory:
         else:
             raise BadInputError(
                 f"there is no decoder {name!r}; known are auto, {', '.join(decoder_names())}, "
-                "and your own as module:factory."
+                "braindecode:NAME, and your own as module:factory."
             )
     except (ImportError, AttributeError, ValueError) as err:
         raise BadInputError(f"decoder {name!r} can't be imported: {err}.") from err

@@ -1,36 +1,29 @@
-"""Blocked cross-validation over trials: everything that is fitted is fitted inside the fold.
+"""Folds in order of time, and the permutation test of a score.
 
     several recordings   folds are whole recordings                     "across runs"
     one recording        contiguous blocks, neighbours of a test        "within one run"
                          trial taken out of the training
 
-One decision a trial, from the summed log-probabilities of its windows, as online.
+The blocks are cut by time alone, never by label, so that permuted labels meet the same folds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import config_context
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline, make_pipeline
 
-from rtbci.calibration.accuracy import balanced_accuracy, log_evidence
-from rtbci.calibration.decoders import LABEL_FREE
-from rtbci.calibration.trials import Windows
 from rtbci.errors import BadInputError
 from rtbci.types import IndexArray
-
-Evidence = npt.NDArray[np.float64]
 
 MIN_TRIALS = 4
 """Fewest trials of each class that can be fitted and scored."""
 BLOCKS = 5
 """Blocks of a single recording."""
+PERMUTED = 10
+"""Labels are permuted within contiguous blocks of about so many trials: slow changes stay."""
 ENOUGH = 20
 """So many permutations that did as well end the test: the score is no better than chance."""
 ACROSS = "across runs"
@@ -86,22 +79,33 @@ def blocked_folds(y: IndexArray, run: IndexArray, n_classes: int) -> Folds:
     ]
     if len(runs) > 1 and all(_holds_all(y[f.train], n_classes) for f in by_run):
         return Folds(tuple(by_run), ACROSS)
-    return Folds(_blocks(y, run, n_classes), WITHIN)
+    n_blocks = min(BLOCKS, int(counts.min()))
+    by_time = np.concatenate(
+        [np.full(len(part), b) for b, part in enumerate(np.array_split(y, n_blocks))]
+    )
+    folds = _blocks(by_time, y, run, n_classes)
+    if not all(_holds_all(y[f.train], n_classes) for f in folds):
+        folds = _blocks(_by_class(y, n_blocks, n_classes), y, run, n_classes)
+    return Folds(folds, WITHIN)
 
 
 def _holds_all(y: IndexArray, n_classes: int) -> bool:
     return bool(np.bincount(y, minlength=n_classes).min() >= 2)
 
 
-def _blocks(y: IndexArray, run: IndexArray, n_classes: int) -> tuple[Fold, ...]:
-    """Contiguous blocks of every class, with the neighbours of test trials purged from training."""
-    n_blocks = min(BLOCKS, int(np.bincount(y, minlength=n_classes).min()))
+def _by_class(y: IndexArray, n_blocks: int, n_classes: int) -> IndexArray:
+    """Contiguous blocks of every class by itself, for classes that come one after the other."""
     block = np.empty(len(y), dtype=np.int64)
     for c in range(n_classes):
         for b, part in enumerate(np.array_split(np.flatnonzero(y == c), n_blocks)):
             block[part] = b
+    return block
+
+
+def _blocks(block: IndexArray, y: IndexArray, run: IndexArray, n_classes: int) -> tuple[Fold, ...]:
+    """Leave out each block, with the neighbours of its trials purged from the training."""
     folds = []
-    for b in range(n_blocks):
+    for b in np.unique(block):
         test = block == b
         beside = np.zeros(len(y), dtype=np.bool_)
         beside[1:] |= test[:-1] & (run[1:] == run[:-1])
@@ -113,101 +117,25 @@ def _blocks(y: IndexArray, run: IndexArray, n_classes: int) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """One fold with all done that does not depend on the labels.
-
-    Attributes
-    ----------
-    estimator : object
-        What is left to fit.
-    train, test : ndarray
-        Its input for the fitting and the scored windows.
-    train_trial, test_trial : ndarray, shape (n_windows,)
-        Trial of each window.
-    """
-
-    estimator: Any
-    train: npt.NDArray[Any]
-    test: npt.NDArray[Any]
-    train_trial: IndexArray
-    test_trial: IndexArray
-
-
-def prepare(estimator: Any, windows: Windows, folds: Folds) -> list[Prepared]:
-    """Fit the label-free steps of a pipeline in each fold, once for all permutations."""
-    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else []
-    free = 0
-    while free < len(steps) - 1 and isinstance(steps[free], LABEL_FREE):
-        free += 1
-    rest = make_pipeline(*steps[free:]) if free else estimator
-    made = []
-    for fold in folds.folds:
-        train = np.flatnonzero(np.isin(windows.trial, fold.train) & windows.fit)
-        test = np.flatnonzero(np.isin(windows.trial, fold.test))
-        x_train, x_test = windows.x[train], windows.x[test]
-        for step in (clone(s) for s in steps[:free]):
-            x_train = step.fit(x_train).transform(x_train)
-            x_test = step.transform(x_test)
-        made.append(Prepared(rest, x_train, x_test, windows.trial[train], windows.trial[test]))
-    return made
-
-
-def cross_validate(prepared: Sequence[Prepared], y: IndexArray, n_classes: int) -> Evidence:
-    """Score every trial by what was fitted without it.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n_trials,)
-        Labels to fit on (true or permuted).
-
-    Returns
-    -------
-    evidence : ndarray, shape (n_trials, n_classes)
-        Summed log-probabilities.
-    """
-    evidence = np.zeros((len(y), n_classes))
-    # The windows are finite and the estimators were checked when they were made; checking both
-    # again costs as much as the fits.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        for fold in prepared:
-            fitted = clone(fold.estimator).fit(fold.train, y[fold.train_trial])
-            p = np.asarray(fitted.predict_proba(fold.test), dtype=np.float64)
-            np.add.at(evidence, fold.test_trial, log_evidence(p))
-    return evidence
-
-
-def score(evidence: Evidence, y: IndexArray) -> float:
-    """Balanced accuracy per trial."""
-    decided = np.argmax(evidence, axis=1).astype(np.int64)
-    return balanced_accuracy(y, decided, evidence.shape[1])
-
-
-def choose(evidence: Mapping[str, Evidence], y: IndexArray) -> str:
-    """Choose a decoder: the first, unless a later one is better by more than one standard error.
-
-    The standard error is that of the paired difference in trials decided right.  Decoders come
-    in order of simplicity, so the simpler one wins ties.
-    """
-    names = list(evidence)
-    best = names[0]
-    for name in names[1:]:
-        old = np.argmax(evidence[best], axis=1) == y
-        new = np.argmax(evidence[name], axis=1) == y
-        difference = new.astype(float) - old.astype(float)
-        error = float(np.std(difference, ddof=1) / np.sqrt(len(y)))
-        if score(evidence[name], y) > score(evidence[best], y) + error:
-            best = name
-    return best
-
-
-def permute_within(y: IndexArray, run: IndexArray, rng: np.random.Generator) -> IndexArray:
-    """Shuffle the labels inside each recording, so that its share of classes stays."""
+def permute_within(y: IndexArray, block: IndexArray, rng: np.random.Generator) -> IndexArray:
+    """Shuffle the labels inside each block, so that its share of classes stays."""
     shuffled = y.copy()
-    for r in np.unique(run):
-        inside = np.flatnonzero(run == r)
+    for b in np.unique(block):
+        inside = np.flatnonzero(block == b)
         shuffled[inside] = rng.permutation(shuffled[inside])
     return shuffled
+
+
+def permutation_blocks(run: IndexArray) -> IndexArray:
+    """Number contiguous blocks of about :data:`PERMUTED` trials, none across recordings."""
+    block, begun = np.empty(len(run), dtype=np.int64), 0
+    for r in np.unique(run):
+        inside = np.flatnonzero(run == r)
+        parts = np.array_split(inside, max(1, round(len(inside) / PERMUTED)))
+        for part in parts:
+            block[part] = begun
+            begun += 1
+    return block
 
 
 @dataclass(frozen=True)
@@ -219,48 +147,51 @@ class PermutationTest:
     p_value : float
     permutations : int
         How many were made.
+    null_sd : float
+        Standard deviation of the statistic over them.
     """
 
     p_value: float
     permutations: int
+    null_sd: float
 
 
 def permutation_test(
-    prepared: Mapping[str, Sequence[Prepared]],
+    statistic: Callable[[IndexArray], float],
     y: IndexArray,
     run: IndexArray,
-    n_classes: int,
     *,
     most: int,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> PermutationTest:
-    """How often the chosen decoder scores as well on permuted labels.
+    """How often a statistic of the labels is as large on permuted labels.
 
-    The choice among the decoders is made again for every permutation, so that the best of
-    several is not taken for better than chance.  It ends early once :data:`ENOUGH` permutations
-    did as well, which is exact too (Besag & Clifford 1991, doi:10.1093/biomet/78.2.301);
-    otherwise p = (1 + as good) / (1 + most), never 0 (Phipson & Smyth 2010,
-    doi:10.2202/1544-6115.1585).
+    It ends early once :data:`ENOUGH` permutations did as well, which is exact too (Besag &
+    Clifford 1991, doi:10.1093/biomet/78.2.301); otherwise p = (1 + as good) / (1 + most), never
+    0 (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).
 
     Parameters
     ----------
-    prepared : mapping of str to sequence of Prepared
-        The folds of every decoder, simplest first.
+    statistic : callable
+        Does all again that looks at the labels, the choice among decoders included.
     y, run : ndarray, shape (n_trials,)
     most : int
         Permutations at most.
     """
-
-    def chosen_score(labels: IndexArray) -> float:
-        evidence = {k: cross_validate(v, labels, n_classes) for k, v in prepared.items()}
-        return score(evidence[choose(evidence, labels)], labels)
-
-    reached, rng, as_good = chosen_score(y), np.random.default_rng(seed), 0
+    reached, rng, as_good = statistic(y), np.random.default_rng(seed), 0
+    block = permutation_blocks(run)
+    made: list[float] = []
     for i in range(most):
-        as_good += chosen_score(permute_within(y, run, rng)) >= reached - 1e-12
+        made.append(statistic(permute_within(y, block, rng)))
+        as_good += made[-1] >= reached - 1e-12
         if progress is not None:
             progress(i + 1)
         if as_good >= ENOUGH:
-            return PermutationTest(as_good / (i + 1), i + 1)
-    return PermutationTest((1 + as_good) / (1 + most), most)
+            return PermutationTest(as_good / (i + 1), i + 1, _sd(made))
+    return PermutationTest((1 + as_good) / (1 + most), most, _sd(made))
+
+
+def _sd(made: list[float]) -> float:
+    values: npt.NDArray[np.float64] = np.array(made)
+    return float(np.std(values, ddof=1)) if len(made) > 1 else 0.0

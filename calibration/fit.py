@@ -1,8 +1,8 @@
 """Calibration from recordings: trials, the choice of a decoder, its honest score, a profile.
 
-    recordings -> follow -> cues -> electrodes, bad trials -> windows
-        -> blocked cross-validation of every decoder -> choice -> permutation p, controls
-        -> fit on all trials -> profile
+    recordings -> follow, every view in one pass -> cues -> electrodes, bad trials -> windows
+        -> auto: the choice, and its nested score -> permutations -> verdict, learning curve
+        -> control table -> fit on all trials -> profile
 
 Nothing is written before all of it has succeeded.
 """
@@ -10,67 +10,68 @@ Nothing is written before all of it has succeeded.
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtbci.calibration.card import Candidate, Card, Control, Score
-from rtbci.calibration.control import (
-    CENTRAL_NAME,
-    LOW,
-    RIM_NAME,
-    caveat,
-    control,
-    no_control,
-)
-from rtbci.calibration.decoders import BUILT_IN, make_decoder
-from rtbci.calibration.evaluate import (
-    MIN_TRIALS,
-    Folds,
-    blocked_folds,
+from rtbci.calibration.auto import (
+    Choice,
+    choice_score,
     choose,
-    cross_validate,
-    permutation_test,
-    prepare,
-    score,
+    combine,
+    folds_of,
+    nested_evidence,
 )
-from rtbci.calibration.profile import check_subject, save_profile
+from rtbci.calibration.card import Candidate, Card, Control, Rejected, Score
+from rtbci.calibration.checks import (
+    check_alike,
+    check_classes,
+    check_counts,
+    check_different,
+    check_named_once,
+    check_window,
+    pick_electrodes,
+)
+from rtbci.calibration.cohort import subject_of
+from rtbci.calibration.contest import Contest, Entry, Evidence
+from rtbci.calibration.control import LOW, Scored, caveat, control_table, control_views
+from rtbci.calibration.decoders import AUTO, Recipe, Task, find_recipe, make_decoder
+from rtbci.calibration.evaluate import Folds, permutation_test
+from rtbci.calibration.learning import learning_curve
+from rtbci.calibration.metrics import measure
+from rtbci.calibration.moabb_source import expand, labels_of
+from rtbci.calibration.online.adaptation import Referenced
+from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.online.evidence import fit_temperature
+from rtbci.calibration.patterns import find_patterns
+from rtbci.calibration.profile import check_subject, check_writable, earlier_looks, save_profile
+from rtbci.calibration.regression import reference_electrodes
 from rtbci.calibration.report import CalibrationReport
+from rtbci.calibration.stack import Stack, stack
 from rtbci.calibration.streaming import ViewConfig
 from rtbci.calibration.track import Track, follow
-from rtbci.calibration.trials import (
-    Cue,
-    TrialConfig,
-    Windows,
-    class_names,
-    cut,
-    describe_labels,
-    find_cues,
-    judge,
-    motor_electrodes,
-    rim_electrodes,
-    usable_electrodes,
-)
-from rtbci.classes import classes_for, parse_classes
+from rtbci.calibration.trials import Cue, TrialConfig, cut, find_cues, judge
+from rtbci.calibration.verdict import judge_score, permutations_needed
+from rtbci.classes import parse_classes
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
-from rtbci.montage import normalise
-from rtbci.recording.layout import find_recording, is_recording
+from rtbci.types import FloatArray
 
 Progress = Callable[[str, float], None]
 """Told what is going on and which share of it is done (0 to 1)."""
 
+AUTO_NAME = "auto"
+BASE_VIEW = "base"
+"""View in which trials are judged."""
+SLOW_VIEW = "slow"
+"""View in which drifts are looked for."""
+PERMUTATIONS = 99
 DECODER_VIEW = "decoder"
-LOW_VIEW = "low"
-RATE_SLACK = 0.02
-"""Recordings whose rates differ by no more than this share are of one rate."""
-MIN_ELECTRODES = 2
-TWICE = "a score across runs would test on what it was fitted to. Name each recording once."
-"""Why one recording is not two, and the remedy."""
+"""View of the decoder that was chosen."""
 
 
 def calibrate(
@@ -79,12 +80,13 @@ def calibrate(
     *,
     classes: str | None = None,
     montage: str | None = None,
-    decoder: str = "auto",
+    decoder: str = AUTO_NAME,
     electrodes: Sequence[str] | None = None,
     profiles_dir: Path | None = None,
     config: SessionConfig | None = None,
     view: ViewConfig | None = None,
-    permutations: int = 200,
+    permutations: int | None = None,
+    looked: Sequence[int] | None = None,
     progress: Progress | None = None,
 ) -> CalibrationReport:
     """Fit a subject's decoder to recordings and save it as her profile.
@@ -92,7 +94,8 @@ def calibrate(
     Parameters
     ----------
     recordings : sequence of path
-        Of one subject, one montage and one rate, in the order in which they were made.
+        Files, recordings of ours, or ``moabb:NAME/SUBJECT``; of one subject, one montage and one
+        rate, in the order in which they were made.
     subject : str
         Name of the profile.
     classes : str | None
@@ -108,236 +111,293 @@ def calibrate(
     config : SessionConfig | None
         Preprocessing, health and trial of the sessions to come.
     view : ViewConfig | None
-        Band and window of the decoder.
-    permutations : int
-        For the p-value, at most.
+        What every decoder sees; each one's own view where None.
+    permutations : int | None
+        For the p-value, at most; where None, :data:`PERMUTATIONS`, or as many as this look needs
+        for any verdict.
+    looked : sequence of int | None
+        Numbers of trials at which one has looked at this session before; those of the earlier
+        profile where None, if it was made from one of these recordings.
     progress : callable | None
 
     Raises
     ------
     BadInputError
-        Where the recordings can't be read, don't fit each other, don't hold enough trials of
-        two classes, or one is named twice.  An earlier profile is untouched then.
+        Where the profile can't be written, the recordings can't be read, don't fit each other,
+        don't hold enough trials of two classes, or one is named twice.  An earlier profile is
+        untouched then.
     """
     check_subject(subject)
-    candidates = _candidates(decoder)
-    paths = [Path(p) for p in recordings]
+    recipes = _recipes(decoder, view)
+    paths = expand(recordings)
     if not paths:
         raise BadInputError("no recording was named; give one or more files to calibrate from.")
-    _check_named_once(paths)
-    config, view, tell = config or SessionConfig(), view or ViewConfig(), progress or _silent
-    mapped = [classes_for(p) if classes is None else parse_classes(classes) for p in paths]
+    check_named_once(paths)
+    check_writable(profiles_dir)
+    config, tell = config or SessionConfig(), progress or _silent
+    maps = [labels_of(p) if classes is None else parse_classes(classes) for p in paths]
     trial = TrialConfig(trial_s=config.decode.trial_s)
-    _check_window(view, trial)
+    for recipe in recipes.values():
+        check_window(recipe.view, trial)
 
-    tracks = []
-    for i, path in enumerate(paths):
-        tell(f"reading {path.name}", i / len(paths))
-        tracks.append(follow(path, {DECODER_VIEW: view, LOW_VIEW: LOW}, config, montage))
-    _check_different(tracks)
-    _check_alike(tracks)
-    names = _check_classes(tracks, mapped)
-    cues = find_cues(tracks, mapped, names, trial, view.window_s)
-    used, left_out = _electrodes(tracks, cues, electrodes)
-    rate = config.preprocess.rate_hz
-    cues = judge(tracks, cues, used, trial, DECODER_VIEW, view, config.token.hop_s, rate)
-    rejected = dict(Counter(c.reason for c in cues if c.reason))
-    _check_counts(tracks, cues, names, rejected)
-    windows = cut(tracks, cues, used, trial, DECODER_VIEW, view, rate)
+    data = _read(paths, recipes, maps, trial, config, montage, electrodes, tell)
+    task = Task(data.used, data.names, tuple({subject, *(subject_of(p) for p in paths)}))
+    contest, refused = _contest(data, recipes, task, trial, config)
 
     tell("cross-validating", 0.0)
-    n = len(names)
-    folds = blocked_folds(windows.y, windows.run, n)
-    prepared = {k: prepare(e, windows, folds) for k, e in candidates.items()}
-    evidence = {k: cross_validate(v, windows.y, n) for k, v in prepared.items()}
-    chosen = choose(evidence, windows.y)
-    balanced = score(evidence[chosen], windows.y)
+    choice = choose(contest)
+    choice = replace(choice, dropped={**refused, **choice.dropped})
+    contest = contest.only([n for n in contest.names if n not in choice.dropped])
+    folds = folds_of(contest, np.arange(len(contest.y)))
+    evidence, _ = nested_evidence(contest, folds)
+    metrics = measure(evidence, contest.y, config.decode.trial_s[1])
+    if looked is None:
+        looked = earlier_looks(subject, [p.name for p in paths], profiles_dir)
+    most = permutations or permutations_needed(PERMUTATIONS, len(contest.y), looked)
     chance = permutation_test(
-        prepared,
-        windows.y,
-        windows.run,
-        n,
-        most=permutations,
-        progress=lambda done: tell("permuting labels", done / permutations),
-    )
-    controls = (
-        Control("decoder", len(used), (view.bands_hz[0][0], view.bands_hz[-1][1]), balanced),
-        *_controls(tracks, cues, used, trial, rate, folds, n),
+        lambda labels: choice_score(contest, folds, labels),
+        contest.y,
+        contest.run,
+        most=most,
+        progress=lambda done: tell("permuting labels", done / most),
     )
     tell("fitting", 0.0)
-    fitted = make_decoder(chosen).fit(windows.x[windows.fit], windows.y[windows.trial[windows.fit]])
+    own = _spread(contest, choice, folds)
+    curve = learning_curve(contest, choice, folds, own)
+    fitted, seen = _fit(contest, choice)
+    tracks = [_with_view(t, seen, choice, recipes, config) for t in data.tracks]
+    windows = cut(
+        tracks, data.cues, data.used, trial, DECODER_VIEW, seen, config.preprocess.rate_hz
+    )
+    controls = control_table(
+        Scored(
+            tracks=tracks,
+            cues=data.cues,
+            folds=folds,
+            n_classes=len(data.names),
+            electrodes=data.used,
+            view_name=DECODER_VIEW,
+            view=seen,
+            make=lambda: _unfitted(choice, recipes, task),
+            evidence=own,
+            trial=trial,
+            preprocess=config.preprocess,
+        )
+    )
+    reach = (seen.bands_hz[0][0], seen.bands_hz[-1][1])
+    controls = (
+        Control("decoder", len(data.used), reach, round(metrics.balanced, 4)),
+        *controls,
+    )
+    in_fit = windows.x[windows.fit]
     card = Card(
         subject=subject,
         created=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
-        decoder=chosen,
+        decoder=choice.name,
         file="",
         sha256="",
-        classes=names,
-        electrodes=used,
-        source_rate=tracks[0].rate,
+        classes=data.names,
+        electrodes=data.used,
+        source_rate=data.tracks[0].rate,
         recordings=tuple(p.name for p in paths),
         score=Score(
-            balanced=round(balanced, 4),
+            balanced=round(metrics.balanced, 4),
             label=folds.label,
-            trials=len(windows.y),
-            rejected=sum(rejected.values()),
+            trials=len(contest.y),
+            rejected=sum(data.rejected.values()),
             p_value=round(chance.p_value, 4),
             permutations=chance.permutations,
-            caveat=caveat(balanced, controls),
+            caveat=caveat(metrics.balanced, controls[1:]),
         ),
         preprocess=config.preprocess,
-        view=view,
-        candidates=tuple(Candidate(k, round(score(v, windows.y), 4)) for k, v in evidence.items()),
+        view=seen,
+        online=OnlineConfig(temperature=_temperature(contest, choice, folds)),
+        candidates=tuple(Candidate(k, round(v, 4)) for k, v in choice.scores.items()),
         controls=controls,
+        chosen=choice.lines(),
+        metrics=metrics.rounded(),
+        verdict=judge_score(
+            metrics.balanced,
+            chance.p_value,
+            chance.null_sd,
+            len(contest.y),
+            len(data.names),
+            looked,
+        ).rounded(),
+        curve=curve,
+        patterns=find_patterns(fitted, in_fit, seen.bands_hz, data.used, data.names),
+        regressed=reference_electrodes(data.tracks[0].electrodes) if seen.regress == "rim" else (),
+        montage=data.tracks[0].electrodes,
+        rejected=tuple(Rejected(why, n) for why, n in data.rejected.items()),
     )
-    return CalibrationReport(save_profile(card, fitted, profiles_dir), rejected, left_out)
+    referenced = Referenced.around(fitted, in_fit, len(seen.bands_hz))
+    saved = save_profile(card, referenced, profiles_dir)
+    return CalibrationReport(saved, data.rejected, data.left_out)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What the recordings gave.
+
+    Attributes
+    ----------
+    tracks : list of Track
+    cues : list of Cue
+        Judged.
+    names : tuple of str
+        Classes.
+    used, left_out : tuple of str
+        Electrodes of the decoder, and those that are too bad for it.
+    rejected : dict of str to int
+        Trials left out, by reason.
+    """
+
+    tracks: list[Track]
+    cues: list[Cue]
+    names: tuple[str, ...]
+    used: tuple[str, ...]
+    left_out: tuple[str, ...]
+    rejected: dict[str, int]
 
 
 def _silent(_: str, __: float) -> None:
     """Tell nobody."""
 
 
-def _candidates(decoder: str) -> dict[str, Any]:
-    names = tuple(BUILT_IN) if decoder == "auto" else (decoder,)
-    return {name: make_decoder(name) for name in names}
+def _recipes(decoder: str, view: ViewConfig | None) -> dict[str, Recipe]:
+    names = AUTO if decoder == AUTO_NAME else (decoder,)
+    found = {name: find_recipe(name) for name in names}
+    if view is None:
+        return found
+    return {name: replace(recipe, view=view) for name, recipe in found.items()}
 
 
-def _check_window(view: ViewConfig, trial: TrialConfig) -> None:
-    start, stop = trial.trial_s
-    if not view.window_s <= stop - start:
-        raise BadInputError(
-            f"the decoder's window is {view.window_s:g} s, but a trial lasts from {start:g} to "
-            f"{stop:g} s after its cue; shorten the window or lengthen decode.trial_s."
-        )
-
-
-def _check_named_once(paths: Sequence[Path]) -> None:
-    seen: set[Path] = set()
-    for path in paths:
-        whole = find_recording(path).folder if is_recording(path) else path
-        if whole.resolve() in seen:
-            raise BadInputError(f"{path.name} is named twice; {TWICE}")
-        seen.add(whole.resolve())
-
-
-def _check_different(tracks: Sequence[Track]) -> None:
-    """Refuse a copy of a recording, whatever its name and format."""
-    seen: dict[bytes, Track] = {}
-    for track in tracks:
-        signal = track.signals[DECODER_VIEW]
-        digest = hashlib.sha256(np.ascontiguousarray(signal).data).digest()
-        if len(signal) and digest in seen:
-            raise BadInputError(
-                f"{track.path.name} holds the same signal as {seen[digest].path.name}, so it is "
-                f"named twice; {TWICE}"
-            )
-        seen[digest] = track
-
-
-def _check_alike(tracks: Sequence[Track]) -> None:
-    """Refuse recordings of different electrodes or rates."""
-    first = tracks[0]
-    for other in tracks[1:]:
-        only = sorted(set(first.electrodes) ^ set(other.electrodes))
-        if only:
-            where = first if only[0] in first.electrodes else other
-            raise BadInputError(
-                f"{first.path.name} and {other.path.name} have different montages ({only[0]} is "
-                f"only in {where.path.name}); calibrate from recordings of one montage, or name "
-                "their channels alike with --montage."
-            )
-        if abs(other.rate - first.rate) > RATE_SLACK * first.rate:
-            raise BadInputError(
-                f"{first.path.name} has {first.rate:g} Hz and {other.path.name} {other.rate:g} "
-                "Hz, so they come from different devices; calibrate from recordings of one."
-            )
-
-
-def _check_classes(tracks: Sequence[Track], mapped: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """Classes of all recordings; refuse where their meaning is unknown or one has no trial."""
-    for track, mapping in zip(tracks, mapped, strict=True):
-        if not mapping:
-            raise BadInputError(
-                f"{track.path} does not say which of its markers mean what: it has "
-                f"{describe_labels(track.markers)}; say so, as in "
-                "--classes T1=left_hand,T2=right_hand."
-            )
-    names = class_names(mapped)
-    if len(names) < 2:
-        raise BadInputError(
-            f"there is only one class, {names[0]}; a decoder needs two to tell apart, as in "
-            "--classes T1=left_hand,T2=right_hand."
-        )
-    return names
-
-
-def _electrodes(
-    tracks: Sequence[Track], cues: Sequence[Cue], wanted: Sequence[str] | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Electrodes that the decoder will use, and those it would have but for their quality."""
-    there = tracks[0].electrodes
-    asked = motor_electrodes(there) if wanted is None else tuple(normalise(e) for e in wanted)
-    missing = [e for e in asked if e not in there]
-    if missing or not asked:
-        raise BadInputError(
-            f"electrode {missing[0] if missing else ''} is not in {tracks[0].path.name}, which "
-            f"has {', '.join(there)}."
-        )
-    good, bad = usable_electrodes(tracks, cues, asked)
-    if len(good) < MIN_ELECTRODES:
-        reasons = {h.channel: h.reason for t in tracks for h in t.health if h.reason}
-        why = ", ".join(f"{e} {reasons.get(e, '')}".strip() for e in bad[:8])
-        raise BadInputError(
-            f"only {len(good)} of {len(asked)} electrodes can be used (left out: {why or 'none'}), "
-            f"but a decoder needs {MIN_ELECTRODES}; mend their contact and record again."
-        )
-    return good, bad
-
-
-def _check_counts(
-    tracks: Sequence[Track],
-    cues: Sequence[Cue],
-    names: Sequence[str],
-    rejected: Mapping[str, int],
-) -> None:
-    """Refuse a class without trials, with what happened to them."""
-    why = ", ".join(f"{n} for {reason}" for reason, n in rejected.items())
-    for number, name in enumerate(names):
-        asked = [c for c in cues if c.wanted == number]
-        if not asked:
-            raise BadInputError(
-                f"class {name} has no trial in these recordings (their markers: "
-                f"{describe_labels([m for t in tracks for m in t.markers])}); name the marker "
-                "that stands for it with --classes, or leave it out."
-            )
-        left = sum(not c.reason for c in asked)
-        if left < MIN_TRIALS:
-            lost = (
-                f", {len(asked) - left} of its {len(asked)} left out" if left < len(asked) else ""
-            )
-            raise BadInputError(
-                f"class {name} has {left} usable trials{lost}{f' ({why})' if why else ''}, but "
-                f"each class needs at least {MIN_TRIALS} to be fitted and scored; record more."
-            )
-
-
-def _controls(
-    tracks: Sequence[Track],
-    cues: Sequence[Cue],
-    used: Sequence[str],
+def _read(
+    paths: Sequence[Path],
+    recipes: dict[str, Recipe],
+    maps: Sequence[dict[str, str]],
     trial: TrialConfig,
-    rate: float,
-    folds: Folds,
-    n_classes: int,
-) -> tuple[Control, ...]:
-    """Score what rim and slow potentials alone would give, on the same trials and folds."""
-    wanted = {RIM_NAME: rim_electrodes(tracks[0].electrodes), CENTRAL_NAME: tuple(used)}
-    made = []
-    for name, electrodes in wanted.items():
-        good = usable_electrodes(tracks, [c for c in cues if not c.reason], electrodes)[0]
-        if not good:
-            made.append(no_control(name, "no such electrodes here"))
+    config: SessionConfig,
+    montage: str | None,
+    electrodes: Sequence[str] | None,
+    tell: Progress,
+) -> _Data:
+    """Run the recordings through the causal chain, find their trials and judge them once."""
+    longest = max(r.view.window_s for r in recipes.values())
+    base = replace(ViewConfig(), window_s=longest)
+    views = {repr(v): v for r in recipes.values() for v in (r.view, _raw(r.view))}
+    wanted = {BASE_VIEW: base, SLOW_VIEW: LOW, **views, **control_views({}, config.preprocess)}
+    tracks = []
+    for i, path in enumerate(paths):
+        tell(f"reading {path.name}", i / len(paths))
+        tracks.append(follow(path, wanted, config, montage))
+    check_different(tracks)
+    check_alike(tracks)
+    names = check_classes(tracks, maps)
+    cues = find_cues(tracks, maps, names, trial, longest)
+    used, left_out = pick_electrodes(tracks, cues, electrodes)
+    rate = config.preprocess.rate_hz
+    hop_s = config.token.hop_s
+    cues = judge(tracks, cues, used, trial, BASE_VIEW, base, hop_s, rate, SLOW_VIEW)
+    rejected = dict(Counter(c.reason for c in cues if c.reason))
+    check_counts(tracks, cues, names, rejected)
+    return _Data(tracks, cues, names, used, left_out, rejected)
+
+
+def _contest(
+    data: _Data,
+    recipes: dict[str, Recipe],
+    task: Task,
+    trial: TrialConfig,
+    config: SessionConfig,
+) -> tuple[Contest, dict[str, str]]:
+    """All candidates on the same trials, and why some can't be made for this task."""
+    windows = {
+        view: cut(
+            data.tracks, data.cues, data.used, trial, repr(view), view, config.preprocess.rate_hz
+        )
+        for view in {r.view for r in recipes.values()}
+    }
+    entries, refused = {}, {}
+    for name, recipe in recipes.items():
+        try:
+            make_decoder(name, task)
+        except BadInputError as err:
+            refused[name] = str(err)
             continue
-        windows: Windows = cut(tracks, cues, good, trial, LOW_VIEW, LOW, rate)
-        made.append(control(name, windows, folds, n_classes))
-    return tuple(made)
+        entries[name] = Entry(
+            lambda name=name: make_decoder(name, task),  # type: ignore[misc]
+            windows[recipe.view],
+            recipe.view,
+        )
+    if not entries:
+        raise BadInputError(next(iter(refused.values())))
+    return Contest(entries, len(data.names)), refused
+
+
+def _spread(contest: Contest, choice: Choice, folds: Folds) -> Evidence:
+    """Evidence of the chosen decoder on the outer folds."""
+    members = {m: np.zeros((len(contest.y), contest.n_classes)) for m in choice.members}
+    for fold in folds.folds:
+        for name, total in members.items():
+            total[fold.test] = contest.evidence(name, fold.train, fold.test)
+    return combine(choice, members)
+
+
+def _temperature(contest: Contest, choice: Choice, folds: Folds) -> float:
+    """Temperature of single windows that the chosen decoder was not fitted on."""
+    log_p, y = [], []
+    for fold in folds.folds:
+        each = [contest.log_probabilities(m, fold.train, fold.test) for m in choice.members]
+        total: Any = sum(w * lp for w, (lp, _) in zip(choice.weights, each, strict=True))
+        log_p.append(total)
+        y.append(contest.y[fold.test[each[0][1]]])
+    return round(fit_temperature(np.concatenate(log_p), np.concatenate(y).astype(np.intp)), 4)
+
+
+def _fit(contest: Contest, choice: Choice) -> tuple[Any, ViewConfig]:
+    """Fit the chosen decoder on all trials; give it with the view that it sees."""
+    members = [contest.fit(m) for m in choice.members]
+    views = [contest.entry(m).view or ViewConfig() for m in choice.members]
+    if len(members) == 1:
+        return members[0], views[0]
+    return stack(members, views, choice.weights)
+
+
+def _unfitted(choice: Choice, recipes: dict[str, Recipe], task: Task) -> Any:
+    """Make the chosen decoder anew, for the controls."""
+    members = [make_decoder(m, task) for m in choice.members]
+    if len(members) == 1:
+        return members[0]
+    made: Stack = stack(members, [recipes[m].view for m in choice.members], choice.weights)[0]
+    return made
+
+
+def _raw(view: ViewConfig) -> ViewConfig:
+    return replace(view, regress="none")
+
+
+def _with_view(
+    track: Track,
+    seen: ViewConfig,
+    choice: Choice,
+    recipes: dict[str, Recipe],
+    config: SessionConfig,
+) -> Track:
+    """The track with the chosen decoder's view, and with what it would be without regression."""
+    views = [recipes[m].view for m in choice.members]
+    signals = {**track.signals, DECODER_VIEW: _joined(track, views, seen)}
+    for name, view in control_views({DECODER_VIEW: seen}, config.preprocess).items():
+        if name not in signals:
+            signals[name] = _joined(track, [_raw(v) for v in views], view)
+    return replace(track, signals=signals)
+
+
+def _joined(track: Track, views: Sequence[ViewConfig], seen: ViewConfig) -> FloatArray:
+    """Bands of one or several views side by side, as the view that holds them all has them."""
+    bands = {
+        band: track.signals[repr(view)][:, i]
+        for view in views
+        for i, band in enumerate(view.bands_hz)
+    }
+    return np.stack([bands[band] for band in seen.bands_hz], axis=1)

@@ -30,14 +30,20 @@ import skops.io
 
 from rtbci.calibration.card import Card, read_card, write_card
 from rtbci.calibration.decoders import GROUP
+from rtbci.calibration.regression import reference_electrodes
 from rtbci.calibration.streaming import StreamingDecoder
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
+from rtbci.filters import low_pass_corner
 
 CARD = "profile.toml"
 HISTORY = "history"
 HOME_VARIABLE = "RTBCI_HOME"
 """Environment variable that names the folder of all that rtbci keeps of a user."""
+
+CORNER_SLACK_HZ = 0.5
+CORNER_MARGIN_HZ = 10.0
+"""A low-pass this far above a decoder's band changes nothing in it that matters."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
@@ -167,6 +173,39 @@ def copy_profile(profile: Profile, folder: Path) -> Profile:
     return Profile(folder, profile.card)
 
 
+def check_writable(profiles_dir: Path | None = None) -> None:
+    """Make the folder of all profiles and try to write in it.
+
+    Raises
+    ------
+    BadInputError
+        Where it can't be made or written.
+    """
+    folder = subjects_dir(profiles_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        raise BadInputError(
+            f"profiles can't be written to {folder}: {err.strerror}; set {HOME_VARIABLE} to a "
+            "folder that you may write to."
+        ) from err
+
+
+def earlier_looks(
+    subject: str, recordings: Sequence[str], profiles_dir: Path | None = None
+) -> tuple[int, ...]:
+    """Numbers of trials at which one has looked before at a session that these are part of."""
+    try:
+        old = find_profile(subject, profiles_dir)
+    except BadInputError:
+        return ()  # a damaged one; it will be replaced
+    if old is None or old.card.verdict is None or not set(old.card.recordings) & set(recordings):
+        return ()
+    return old.card.verdict.looks
+
+
 def save_profile(card: Card, estimator: Any, profiles_dir: Path | None = None) -> Profile:
     """Write a profile; an earlier one goes into the history.
 
@@ -279,8 +318,44 @@ def _is_trusted(name: str) -> bool:
     return isinstance(found, type) and found.__module__.split(".")[0] in trusted
 
 
+def _check_regressed(card: Card, electrodes: Sequence[str]) -> None:
+    """Refuse a stream in which other electrodes would be regressed out of the decoder's."""
+    if card.view.regress == "none" or not card.montage:
+        return
+    there = reference_electrodes(electrodes)
+    lacking = [e for e in card.regressed if e not in there]
+    beside = [e for e in there if e not in card.regressed]
+    if lacking or beside:
+        has = [f"lacks {', '.join(lacking)}"] if lacking else []
+        has += [f"also has {', '.join(beside)}"] if beside else []
+        raise BadInputError(
+            f"{card.subject}'s decoder was fitted with {', '.join(card.regressed) or 'nothing'} "
+            f"regressed out (eyes and muscle), but this stream {' and '.join(has)}; use the "
+            "montage of the calibration, or calibrate anew with this one."
+        )
+
+
+def _check_rate(card: Card, source_rate: float | None) -> None:
+    """Refuse a stream so slow that the causal chain cuts off what the decoder was fitted on."""
+    if source_rate is None:
+        return
+    fitted = low_pass_corner(card.source_rate, card.preprocess)
+    given = low_pass_corner(source_rate, card.preprocess)
+    top = max(high for _, high in card.view.bands_hz)
+    if abs(fitted - given) > CORNER_SLACK_HZ and min(fitted, given) < top + CORNER_MARGIN_HZ:
+        raise BadInputError(
+            f"{card.subject}'s decoder was fitted at {card.source_rate:g} Hz, where the causal "
+            f"chain passes up to {fitted:g} Hz, but this stream has {source_rate:g} Hz and passes "
+            f"up to {given:g} Hz, and the decoder reads up to {top:g} Hz; use a device of the "
+            "same rate, or calibrate anew."
+        )
+
+
 def streaming_decoder(
-    profile: Profile, electrodes: Sequence[str], config: SessionConfig
+    profile: Profile,
+    electrodes: Sequence[str],
+    config: SessionConfig,
+    source_rate: float | None = None,
 ) -> StreamingDecoder:
     """Put a subject's decoder into a stream.
 
@@ -291,13 +366,19 @@ def streaming_decoder(
         Of the stream; more than the decoder needs, and in any order.
     config : SessionConfig
         Its preprocessing must be the one that the decoder was fitted on.
+    source_rate : float | None
+        Of the stream before it is resampled, Hz.  Another one than that of the calibration does
+        no harm as long as the causal chain passes the same frequencies.
 
     Raises
     ------
     BadInputError
-        Where an electrode is missing or the preprocessing differs, with the difference.
+        Where an electrode is missing, another one would be regressed out, or preprocessing or
+        rate differ in what the decoder sees, with the difference.
     """
     card = profile.card
+    _check_regressed(card, electrodes)
+    _check_rate(card, source_rate)
     wanted, given = dataclasses.asdict(card.preprocess), dataclasses.asdict(config.preprocess)
     # NB: a decoder sees µV, so the normalisation behind it may differ.
     for key in sorted(set(wanted) - {"ema_s"}):

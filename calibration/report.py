@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rtbci.calibration.checks import count
 from rtbci.calibration.profile import Profile
 
 
@@ -42,17 +43,29 @@ class CalibrationReport:
         made = [
             f"{card.subject}: {card.decoder} on {len(card.electrodes)} electrodes, "
             f"{', '.join(card.classes)}",
-            f"balanced accuracy {s.balanced:.2f} over {s.trials} trials ({s.label}), "
-            f"p = {s.p_value:.3f} by {s.permutations} permutations",
+            *card.chosen,
+            f"balanced accuracy {s.balanced:.2f} over {count(s.trials, 'trial')} ({s.label}), "
+            f"p = {s.p_value:.3f} by {count(s.permutations, 'permutation')}",
         ]
+        if card.metrics is not None:
+            m = card.metrics
+            made.append(
+                f"kappa {m.kappa:.2f}, AUC {m.auc:.2f}, {m.itr_bits:.2f} bits a decision, "
+                f"{m.itr_bits_min:.1f} bits/min"
+            )
+        if card.verdict is not None:
+            made += card.verdict.lines()
+        if card.curve is not None:
+            made.append(card.curve.line())
         made += [f"  {c.name:<26}{c.balanced:.2f}" for c in card.candidates]
         made.append("control (same trials, same folds)")
         for c in card.controls:
             value = "none" if c.balanced is None else f"{c.balanced:.2f}"
             band = f"{c.band_hz[0]:g}-{c.band_hz[1]:g} Hz"
-            made.append(
-                f"  {c.name:<26}{value:<6}{c.electrodes} electrodes, {band} {c.note}".rstrip()
-            )
+            electrodes = count(c.electrodes, "electrode")
+            made.append(f"  {c.name:<26}{value:<6}{electrodes}, {band} {c.note}".rstrip())
+        regressed = ", ".join(card.regressed) or "nothing: there is no electrode near the eyes"
+        made.append(f"regressed out: {regressed}")
         if s.caveat:
             made.append(f"NB: {s.caveat}.")
         if self.rejected:
@@ -60,5 +73,7 @@ class CalibrationReport:
             made.append(f"trials left out: {why}")
         if self.left_out:
             made.append(f"electrodes left out, bad in too many trials: {', '.join(self.left_out)}")
+        for pattern in card.patterns:
+            made += pattern.lines()
         made.append(f"profile: {self.profile.folder}")
         return made

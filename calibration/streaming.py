@@ -1,8 +1,7 @@
 """An estimator in the stream: what a decoder sees of the signal, and how it answers.
 
-    preprocessed µV, one hop -> its electrodes -> causal band-pass -> ring of the last window
-                                                                              |
-                                         predict_proba <- common average <----+
+    preprocessed µV, one hop -> its electrodes, less what eyes and muscle predict of them
+        -> causal band-passes -> ring of the last window -> common average -> predict_proba
 
 Calibration cuts its trials out of the same :class:`CausalView`, driven by the same pipeline, so
 that the decoder in use gives the very probabilities that the evaluation gave.
@@ -20,11 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter
 
+from rtbci.calibration.regression import Regression, reference_electrodes
 from rtbci.errors import BadInputError
 from rtbci.filters import CausalFilter
 from rtbci.ring import MirrorRing
 from rtbci.types import BoolArray, FloatArray
 
+NO_ANSWER = "estimator gave no probabilities"
+"""Why a decoder abstains whose estimator gave NaN."""
 MIN_AVERAGE = 4
 """Electrodes from which a common average is taken off: with fewer it takes the signal with it."""
 
@@ -44,12 +46,16 @@ class ViewConfig:
         Length of what is classified at once.
     reference : str
         ``average`` (of the decoder's electrodes, where there are four or more) or ``none``.
+    regress : str
+        ``rim``: eyes and muscle are regressed out by the electrodes nearest to them
+        (:mod:`rtbci.calibration.regression`), where the stream has any; or ``none``.
     """
 
     bands_hz: tuple[tuple[float, float], ...] = ((8.0, 30.0),)
     order: int = 4
     window_s: float = 2.0
     reference: Literal["average", "none"] = "average"
+    regress: Literal["rim", "none"] = "rim"
 
     def rows(self, rate: float) -> int:
         """Length of the window in samples."""
@@ -57,7 +63,7 @@ class ViewConfig:
 
 
 class CausalView:
-    """Band-passes with carried state over some columns of the preprocessed signal.
+    """Regression and band-passes with carried state over some columns of the preprocessed signal.
 
     Parameters
     ----------
@@ -66,6 +72,14 @@ class CausalView:
     rate : float
         Of the preprocessed signal, Hz.
     config : ViewConfig
+    stream : sequence of str
+        Names of all columns of the preprocessed signal.  By them the electrodes are found that
+        are regressed out of the others; nothing is where they are not given.
+
+    Attributes
+    ----------
+    references : tuple of str
+        What is regressed out of every column that is none of them; empty where nothing is.
 
     Raises
     ------
@@ -73,7 +87,9 @@ class CausalView:
         Where a band does not lie between 0 and half the rate, or there is none.
     """
 
-    def __init__(self, columns: Sequence[int], rate: float, config: ViewConfig) -> None:
+    def __init__(
+        self, columns: Sequence[int], rate: float, config: ViewConfig, stream: Sequence[str] = ()
+    ) -> None:
         if not config.bands_hz:
             raise BadInputError("a decoder's view needs at least one band, as in 8-30 Hz.")
         for low, high in config.bands_hz:
@@ -88,6 +104,13 @@ class CausalView:
                 f"{rate:g} Hz; 1 to 3 s are usual."
             )
         self._columns = np.array(columns, dtype=np.intp)
+        wanted = reference_electrodes(stream) if config.regress == "rim" else ()
+        aside = [i for i, name in enumerate(stream) if name in wanted]
+        # A reference is not regressed out of itself: it stays what it is.
+        self._cleaned = np.flatnonzero(~np.isin(self._columns, aside))
+        self.references = wanted if len(self._cleaned) else ()
+        self._aside = np.array(aside if self.references else [], dtype=np.intp)
+        self._regression = Regression(len(self._aside), len(self._cleaned), rate)
         self._filters = [
             CausalFilter(butter(config.order, b, "bandpass", fs=rate, output="sos"), len(columns))
             for b in config.bands_hz
@@ -95,11 +118,12 @@ class CausalView:
 
     def reset(self) -> None:
         """Begin a segment at rest."""
+        self._regression.reset()
         for band in self._filters:
             band.reset()
 
     def push(self, block: FloatArray) -> FloatArray:
-        """Filter rows.
+        """Regress and filter rows.
 
         Parameters
         ----------
@@ -110,6 +134,9 @@ class CausalView:
         seen : ndarray, shape (n_times, n_bands, n_columns), float32, µV
         """
         rows = np.ascontiguousarray(block[:, self._columns], dtype=np.float64)
+        if self.references:
+            aside = block[:, self._aside].astype(np.float64)
+            rows[:, self._cleaned] = self._regression.push(aside, rows[:, self._cleaned])
         return np.stack([band.push(rows) for band in self._filters], axis=1).astype(np.float32)
 
 
@@ -143,7 +170,8 @@ class StreamingDecoder:
     electrodes : sequence of str
         The channels that it was fitted on, in their order.
     stream : sequence of str
-        Electrodes of the stream; the decoder's are found among them by name.
+        Electrodes of the stream; the decoder's are found among them by name, and so are those
+        that are regressed out (:attr:`references`).
     rate : float
         Of the preprocessed signal, Hz.
     config : ViewConfig
@@ -170,13 +198,19 @@ class StreamingDecoder:
         self.classes = tuple(classes)
         self.electrodes = tuple(electrodes)
         self.window_s = config.window_s
-        self._estimator = estimator
+        self.estimator = estimator
+        self.n_bands = len(config.bands_hz)
         self._config = config
         self._columns = locate(electrodes, stream, name)
-        self._view = CausalView(self._columns, rate, config)
+        self._view = CausalView(self._columns, rate, config, stream)
         self._shape = (config.rows(rate), len(config.bands_hz), len(electrodes))
         self._ring = MirrorRing(self._shape[0], self._shape[1] * self._shape[2])
         self._abstain = np.full(len(classes), np.nan)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Electrodes that are regressed out of the decoder's; empty where nothing is."""
+        return self._view.references
 
     def reset(self) -> None:
         """Begin a segment: filters and window are empty."""
@@ -201,17 +235,36 @@ class StreamingDecoder:
         reason : str
             Why it abstains, else empty.
         """
+        window, reason = self.window(good)
+        if window is None:
+            return self._abstain.copy(), reason
+        p = self.estimate(window)
+        return (p, "") if np.isfinite(p).all() else (self._abstain.copy(), NO_ANSWER)
+
+    def window(self, good: BoolArray) -> tuple[FloatArray | None, str]:
+        """What the estimator takes of the newest window; None and why where it must not.
+
+        Parameters
+        ----------
+        good : ndarray, shape (n_electrodes of the stream,), bool
+
+        Returns
+        -------
+        window : ndarray, shape (n_bands * n_electrodes, n_times), float32, µV | None
+        reason : str
+        """
         if self._ring.size < self._ring.capacity:
-            return self._abstain.copy(), "window not full"
+            return None, "window not full"
         left_out = [e for e, c in zip(self.electrodes, self._columns, strict=True) if not good[c]]
         if left_out:
-            return self._abstain.copy(), f"{', '.join(left_out)} left out"
+            return None, f"{', '.join(left_out)} left out"
         rows = self._ring.view(self._ring.capacity).reshape(self._shape)
-        trial = as_trial(rows, self._config)
-        p = np.asarray(self._estimator.predict_proba(trial[np.newaxis]), dtype=np.float64)[0]
-        if not np.isfinite(p).all():
-            return self._abstain.copy(), "estimator gave no probabilities"
-        return p, ""
+        return as_trial(rows, self._config), ""
+
+    def estimate(self, window: FloatArray) -> npt.NDArray[np.float64]:
+        """Class probabilities of a window, shape (n_classes,); perhaps not finite."""
+        p = self.estimator.predict_proba(window[np.newaxis])[0]
+        return np.asarray(p, dtype=np.float64)
 
 
 def locate(electrodes: Sequence[str], stream: Sequence[str], who: str) -> list[int]:

@@ -11,7 +11,7 @@ Nothing is computed a second way here, so what calibration learns from is what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,8 @@ class Track:
     electrodes : tuple of str
         Its EEG channels.
     signals : dict of ndarray, shape (n_rows, n_bands, n_electrodes), float32, µV
-        By view: all electrodes in its bands, not re-referenced, segments one after the other.
+        By view: all electrodes in its bands, regressed as the view says, not re-referenced,
+        segments one after the other.
     token_stop : ndarray, shape (n_tokens,)
         One past the row at which each token ends.
     token_begin : ndarray, shape (n_tokens,)
@@ -90,11 +91,11 @@ class Track:
 
 @dataclass
 class _Collected:
-    """What :class:`_Collector` has seen."""
+    """What :class:`_Collector` has seen; blocks by what the shared views are made of."""
 
     rows: int = 0
     begin: int = 0
-    blocks: dict[str, list[FloatArray]] = field(default_factory=dict)
+    blocks: dict[ViewConfig, list[FloatArray]] = field(default_factory=dict)
     stops: list[int] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
     good: list[BoolArray] = field(default_factory=list)
@@ -108,9 +109,12 @@ class _Collector:
     calibrated = False
     window_s = 0.0
 
-    def __init__(self, n_electrodes: int, rate: float, views: Mapping[str, ViewConfig]) -> None:
-        self._views = {n: CausalView(range(n_electrodes), rate, v) for n, v in views.items()}
-        self.seen = _Collected(blocks={name: [] for name in views})
+    def __init__(
+        self, electrodes: Sequence[str], rate: float, views: Mapping[ViewConfig, ViewConfig]
+    ) -> None:
+        every = range(len(electrodes))
+        self._views = {k: CausalView(every, rate, v, electrodes) for k, v in views.items()}
+        self.seen = _Collected(blocks={kind: [] for kind in views})
         self._nothing = np.full(1, np.nan)
 
     def reset(self) -> None:
@@ -119,8 +123,8 @@ class _Collector:
         self.seen.begin = self.seen.rows
 
     def push(self, block: FloatArray) -> None:
-        for name, view in self._views.items():
-            self.seen.blocks[name].append(view.push(block))
+        for kind, view in self._views.items():
+            self.seen.blocks[kind].append(view.push(block))
         self.seen.rows += len(block)
 
     def decode(self, good: BoolArray) -> tuple[npt.NDArray[np.float64], str]:
@@ -207,15 +211,45 @@ def play(
         source.close()
 
 
+def _shared(views: Mapping[str, ViewConfig]) -> dict[ViewConfig, ViewConfig]:
+    """Views that together hold every band of the wanted ones once, by what their signal is made of.
+
+    Window and reference are no part of a view's signal, so views that differ in these and in
+    their bands are filtered, and above all regressed, together.
+    """
+    made: dict[ViewConfig, ViewConfig] = {}
+    for view in views.values():
+        kind = _kind(view)
+        before = made[kind].bands_hz if kind in made else ()
+        made[kind] = replace(kind, bands_hz=tuple(dict.fromkeys((*before, *view.bands_hz))))
+    return made
+
+
+def _kind(view: ViewConfig) -> ViewConfig:
+    """What of a view makes its signal, but for the bands."""
+    usual = ViewConfig()
+    return replace(
+        view, bands_hz=usual.bands_hz, window_s=usual.window_s, reference=usual.reference
+    )
+
+
+def _bands(signal: FloatArray, whole: ViewConfig, view: ViewConfig) -> FloatArray:
+    """A view's bands of the signal that it shares with others; no copy where they are in a row."""
+    at = [whole.bands_hz.index(band) for band in view.bands_hz]
+    if at == list(range(at[0], at[0] + len(at))):
+        return signal[:, at[0] : at[0] + len(at)]
+    return signal[:, at]
+
+
 def follow(
     path: Path, views: Mapping[str, ViewConfig], config: SessionConfig, montage: str | None = None
 ) -> Track:
-    """Keep what a decoder would see of a recording.
+    """Keep what several decoders would see of a recording, in one pass.
 
     Parameters
     ----------
     views : mapping of str to ViewConfig
-        The bands that are wanted, by name.
+        What is wanted, by name.
     path, config, montage
         As in :func:`play`.
 
@@ -225,9 +259,10 @@ def follow(
         As :func:`play`.
     """
     made: list[tuple[StreamInfo, _Collector]] = []
+    shared = _shared(views)
 
     def collector(info: StreamInfo) -> _Collector:
-        made.append((info, _Collector(len(info.eeg), config.preprocess.rate_hz, views)))
+        made.append((info, _Collector(info.electrodes, config.preprocess.rate_hz, shared)))
         return made[0][1]
 
     times: list[float] = []
@@ -239,13 +274,17 @@ def follow(
         health.extend(r for r in step.results if isinstance(r, ChannelHealth))
     info, seen = made[0][0], made[0][1].seen
     n = len(info.eeg)
+    whole = {
+        kind: np.concatenate([np.zeros((0, len(view.bands_hz), n), np.float32), *seen.blocks[kind]])
+        for kind, view in shared.items()
+    }
     return Track(
         path=path,
         rate=info.rate,
         electrodes=info.electrodes,
         signals={
-            name: np.concatenate([np.zeros((0, len(views[name].bands_hz), n), np.float32), *blocks])
-            for name, blocks in seen.blocks.items()
+            name: _bands(whole[_kind(view)], shared[_kind(view)], view)
+            for name, view in views.items()
         },
         token_stop=np.array(seen.stops, dtype=np.int64),
         token_begin=np.array(seen.begins, dtype=np.int64),

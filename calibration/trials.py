@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rtbci.calibration.accuracy import in_trial
+from rtbci.calibration.accuracy import in_trial, trial_begin
 from rtbci.calibration.streaming import ViewConfig, as_trial
 from rtbci.calibration.track import Track
 from rtbci.errors import BadInputError
@@ -24,6 +24,8 @@ MOTOR = re.compile(r"(?:FC|CP|C)(?:\d|z)")
 """Electrodes over the motor cortex: few eyes and little muscle reach them."""
 RIM = re.compile(r"Fp(?:\d|z)|AF[78]|F[78]|FT[78]|T(?:9|10)|PO(?:\d|z)|O(?:\d|z)")
 """Electrodes at the rim, nearest to eyes, jaw and neck: what a control reads."""
+BAD = re.compile(r"bad[_ ]?", re.IGNORECASE)
+"""Annotations that begin so are spans that nobody should use, as MNE has it."""
 MIN_MOTOR = 3
 BAD_SHARE = 0.2
 """An electrode that is left out in more than this share of the trials is not used at all."""
@@ -37,15 +39,16 @@ class TrialConfig:
     ----------
     trial_s : tuple of float
         First and last instant, seconds after the cue (as ``decode.trial_s``).
-    limit_uv, limit_ratio : float
-        A trial is left out where an electrode's peak to peak in the decoder's band is above both
-        this (µV) and so many times its median over the trials.
+    limit_uv, drift_uv, limit_ratio : float
+        A trial is left out where an electrode's peak to peak is above both so much (µV; in the
+        decoder's band, and below it) and so many times its median over the trials.
     fit_windows : int
         Windows of a trial that the fit sees, evenly spread; they overlap, so more add little.
     """
 
     trial_s: tuple[float, float] = (0.5, 3.5)
     limit_uv: float = 100.0
+    drift_uv: float = 200.0
     limit_ratio: float = 4.0
     fit_windows: int = 5
 
@@ -59,7 +62,8 @@ class Cue:
     run : int
         Number of its recording.
     time : float
-        Seconds in the recording's clock.
+        From when its trial counts, seconds of the recording's clock: when the cue came, or when
+        it had gone, where it was shown for a while (:func:`trial_begin`).
     wanted : int
         Number of its class.
     tokens : ndarray, shape (n_windows,), int64
@@ -130,6 +134,9 @@ def find_cues(
 ) -> list[Cue]:
     """Find the trials of all recordings, in order of time.
 
+    Those that a span marked as bad touches (a block that was repeated, a pause) have their
+    reason already.
+
     Raises
     ------
     BadInputError
@@ -145,15 +152,30 @@ def find_cues(
                 f"and classes are wanted for {', '.join(mapping) or 'none'}; say which marker "
                 "means what with --classes, as in --classes T1=left_hand,T2=right_hand."
             )
+        spans = [m for m in track.markers if BAD.match(m.label)]
         for marker in found:
-            inside = [
-                k
-                for k, time in enumerate(track.token_time)
-                if in_trial(marker.time, float(time), window_s, config.trial_s)
-            ]
-            tokens = np.array(inside, dtype=np.int64)
-            cues.append(Cue(run, marker.time, number[mapping[marker.label]], tokens))
+            begin = trial_begin(marker)
+            tokens = trial_tokens(track, begin, window_s, config.trial_s)
+            reason = _bad(spans, marker.time, begin + config.trial_s[1])
+            cues.append(Cue(run, begin, number[mapping[marker.label]], tokens, reason))
     return cues
+
+
+def _bad(spans: Sequence[Marker], start: float, stop: float) -> str:
+    """Say by which span that nobody should use a trial is touched; empty where by none."""
+    for span in spans:
+        if span.time < stop and start < span.time + span.duration:
+            return BAD.sub("", span.label).replace("_", " ").strip() or "marked as bad"
+    return ""
+
+
+def trial_tokens(
+    track: Track, cue: float, window_s: float, trial_s: tuple[float, float]
+) -> IndexArray:
+    """Tokens of a recording whose windows lie in the trial of a cue."""
+    near = np.flatnonzero((track.token_time >= cue) & (track.token_time <= cue + trial_s[1] + 1.0))
+    inside = [k for k in near if in_trial(cue, float(track.token_time[k]), window_s, trial_s)]
+    return np.array(inside, dtype=np.int64)
 
 
 def usable_electrodes(
@@ -184,6 +206,7 @@ def judge(
     view_config: ViewConfig,
     hop_s: float,
     rate: float,
+    slow: str = "",
 ) -> list[Cue]:
     """Give every trial the reason for which it is left out, where there is one.
 
@@ -195,35 +218,74 @@ def judge(
         Name and settings of the decoder's view.
     hop_s, rate : float
         Seconds from a token to the next; rate of the views, Hz.
+    slow : str
+        Name of a view of the lowest frequencies, in which drifts are looked for; nowhere if empty.
     """
     free = config.trial_s[1] - config.trial_s[0] - view_config.window_s
     # NB: tokens come at any phase of the cue, so one less than the most is whole too.
     whole = max(1, int(np.floor(free / hop_s + 1e-6)))
     n_rows = view_config.rows(rate)
-    reasons, reaches = [], np.full((len(cues), len(electrodes)), np.nan)
-    for i, cue in enumerate(cues):
+    judged: list[Cue] = []
+    for cue in cues:
         track = tracks[cue.run]
         columns = track.columns(electrodes)
-        windows = [track.window(view, int(t), n_rows, columns) for t in cue.tokens]
         good = track.token_good[cue.tokens][:, columns].all(axis=0)
-        if len(windows) < whole or any(len(rows) < n_rows for rows in windows):
-            reasons.append("gap or end of the recording")
-        elif not good.all():
-            reasons.append(f"{electrodes[int(np.argmin(good))]} left out")
-        else:
-            reasons.append("")
-            reaches[i] = np.max([np.ptp(rows, axis=0) for rows in windows], axis=(0, 1))
-    if all(reasons):
-        return [replace(cue, reason=why) for cue, why in zip(cues, reasons, strict=True)]
-    limit = np.maximum(config.limit_uv, config.limit_ratio * np.nanmedian(reaches, axis=0))
-    judged = []
-    for cue, why, reach in zip(cues, reasons, reaches, strict=True):
-        excess = reach / limit
-        if not why and excess.max() > 1:
-            worst = electrodes[int(np.argmax(excess))]
-            why = f"{worst} above {config.limit_ratio:g} times its usual amplitude"
+        short = any(
+            len(track.window(view, int(t), n_rows, columns[:1])) < n_rows for t in cue.tokens
+        )
+        why = cue.reason
+        if not why and (len(cue.tokens) < whole or short):
+            why = "gap or end of the recording"
+        elif not why and not good.all():
+            why = _fault(track, electrodes[int(np.argmin(good))], cue.tokens)
         judged.append(replace(cue, reason=why))
+    usual = f"{config.limit_ratio:g} times its usual"
+    limits = [(view, config.limit_uv, f"above {usual} amplitude")]
+    if slow:
+        limits.append((slow, config.drift_uv, f"drifts by more than {usual}"))
+    for name, least, what in limits:
+        judged = _beyond(tracks, judged, electrodes, name, n_rows, least, config.limit_ratio, what)
     return judged
+
+
+def _fault(track: Track, electrode: str, tokens: IndexArray) -> str:
+    """What was wrong with an electrode in a trial (``C3 railed``)."""
+    until = float(track.token_time[tokens[-1]])
+    known = [
+        h.reason.split(":")[0]
+        for h in track.health
+        if h.channel == electrode and h.reason and h.sample / track.rate <= until
+    ]
+    return f"{electrode} {known[-1] if known else 'left out'}"
+
+
+def _beyond(
+    tracks: Sequence[Track],
+    cues: Sequence[Cue],
+    electrodes: Sequence[str],
+    view: str,
+    n_rows: int,
+    least: float,
+    ratio: float,
+    what: str,
+) -> list[Cue]:
+    """Leave out trials whose largest peak to peak in a view is far above the usual."""
+    reaches = np.full((len(cues), len(electrodes)), np.nan)
+    for i, cue in enumerate(cues):
+        if not cue.reason:
+            track = tracks[cue.run]
+            columns = track.columns(electrodes)
+            windows = [track.window(view, int(t), n_rows, columns) for t in cue.tokens]
+            reaches[i] = np.max([np.ptp(rows, axis=0) for rows in windows], axis=(0, 1))
+    if np.isnan(reaches).all():
+        return list(cues)
+    limit = np.maximum(least, ratio * np.nanmedian(reaches, axis=0))
+    made = []
+    for cue, excess in zip(cues, reaches / limit, strict=True):
+        far = not cue.reason and excess.max() > 1
+        why = f"{electrodes[int(np.argmax(excess))]} {what}" if far else cue.reason
+        made.append(replace(cue, reason=why))
+    return made
 
 
 def cut(
@@ -240,7 +302,8 @@ def cut(
     Parameters
     ----------
     cues : sequence of Cue
-        Judged; those with a reason are passed over.
+        Judged; those with a reason are passed over.  Which view they were judged in does not
+        matter: the windows are those of this one.
     electrodes : sequence of str
         Channels, in this order.
     """
@@ -250,9 +313,10 @@ def cut(
     for number, cue in enumerate(used):
         track = tracks[cue.run]
         columns = track.columns(electrodes)
-        spread = np.linspace(0, len(cue.tokens) - 1, min(config.fit_windows, len(cue.tokens)))
+        tokens = trial_tokens(track, cue.time, view_config.window_s, config.trial_s)
+        spread = np.linspace(0, len(tokens) - 1, min(config.fit_windows, len(tokens)))
         chosen = set(np.round(spread).astype(int).tolist())
-        for k, token in enumerate(cue.tokens):
+        for k, token in enumerate(tokens):
             x.append(as_trial(track.window(view, int(token), n_rows, columns), view_config))
             trial.append(number)
             fit.append(k in chosen)

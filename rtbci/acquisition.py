@@ -14,7 +14,7 @@ from rtbci.config import TimelineConfig
 from rtbci.errors import RtbciError
 from rtbci.sources.base import Source
 from rtbci.timeline import Timeline
-from rtbci.types import Chunk, RawChunk, StreamInfo
+from rtbci.types import Chunk, Marker, RawChunk, StreamInfo
 from rtbci.watchdog import SourceState, Watchdog
 
 BACK_OFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
@@ -101,6 +101,10 @@ class Acquisition:
         if not (len(raw.data) or raw.markers or raw.breaks):
             return None
         return _worth(self._timeline.push(raw))
+
+    def place(self, marker: Marker) -> None:
+        """Take a marker from outside; the timeline finds its row by its time."""
+        self._timeline.place(marker)
 
     def finish(self) -> Chunk | None:
         """Give what the timeline holds back, at the end of a session."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rtbci.errors import BadInputError
 
+CLASSES = ("left_hand", "right_hand", "both_hands", "feet", "both_feet", "tongue", "rest")
+"""Names of classes that this program knows to show; any other word may be a class, too."""
 _EEGMMIDB = re.compile(r"S\d{3}R(?P<run>\d{2})", re.IGNORECASE)
 _HANDS_RUNS = frozenset({3, 4, 7, 8, 11, 12})
 _BOTH_RUNS = frozenset({5, 6, 9, 10, 13, 14})

@@ -15,7 +15,7 @@ from rtbci.clock import Clock
 from rtbci.latency import LatencyLog
 from rtbci.recording.writer import Recorder
 from rtbci.sinks.base import Sink
-from rtbci.types import ChannelHealth, Chunk, Decode, Forecast, Marker, Result
+from rtbci.types import ChannelHealth, Chunk, Decode, DecoderChange, Forecast, Marker, Result
 
 Publish = Callable[[dict[str, Any]], None]
 Write = Callable[[Recorder], None]
@@ -130,6 +130,10 @@ class Delivery:
         self.beat(now)
         if isinstance(result, ChannelHealth):
             self._send_health(result)
+            return
+        if isinstance(result, DecoderChange):
+            self._write(lambda recorder: recorder.write_change(result))
+            self._publish(events.adaptation_event(result, self._start()))
             return
         due, stages = self._timing(result.sample, now)
         for sink in self._sinks:

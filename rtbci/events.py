@@ -1,8 +1,8 @@
 """What a session tells the outside: plain dicts, one a line with ``--json``.
 
-``event`` names each: started, gap, channel, late, stalled, flowing, lost, reconnected, decode,
-forecast, status, summary.  Times are seconds from the first row of the session.  Others'
-scripts read these fields: add some, rename none.
+``event`` names each: started, gap, marker, outputs, channel, late, stalled, flowing, lost,
+reconnected, decode, forecast, status, summary.  Times are seconds from the first row of the
+session.  Others' scripts read these fields: add some, rename none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rtbci.types import ChannelHealth, Decode, Forecast, Gap
+from rtbci.types import ChannelHealth, Decode, DecoderChange, Forecast, Gap, Marker
 
 PUBLISHED_MS = (20, 50, 100, 200, 500, 1000)
 """Horizons of the forecasts that leave the engine, milliseconds."""
@@ -41,6 +41,29 @@ def gap_event(gap: Gap, start: float | None) -> dict[str, Any]:
     }
 
 
+def marker_event(marker: Marker, start: float | None) -> dict[str, Any]:
+    """A marker whose row is known."""
+    return {
+        "event": "marker",
+        "t_s": since(start, marker.time),
+        "label": marker.label,
+        "duration_s": round(marker.duration, 6),
+        "origin": marker.origin,
+        "sample": marker.sample,
+    }
+
+
+def outputs_event(stopped: bool, time: float, start: float | None) -> dict[str, Any]:
+    """Somebody stopped the outputs, or let them go on."""
+    says = "stopped: nothing but neutral goes out" if stopped else "resumed"
+    return {
+        "event": "outputs",
+        "t_s": since(start, time),
+        "stopped": stopped,
+        "message": f"outputs are {says}.",
+    }
+
+
 def channel_event(change: ChannelHealth, time: float, start: float | None) -> dict[str, Any]:
     """A channel that was left out (with the reason) or taken back (without)."""
     return {
@@ -51,8 +74,22 @@ def channel_event(change: ChannelHealth, time: float, start: float | None) -> di
     }
 
 
+def adaptation_event(change: DecoderChange, start: float | None) -> dict[str, Any]:
+    """The decoder in use has changed: ``change`` is ``updated``, ``kept`` or ``reverted``."""
+    return {
+        "event": "adaptation",
+        "t_s": since(start, change.time),
+        "change": change.change,
+        **change.values,
+    }
+
+
 def decode_event(decode: Decode, latency: float, start: float | None) -> dict[str, Any]:
-    """A decode; ``p`` is null and ``reason`` says why where the decoder abstains."""
+    """A decode; ``p`` is null and ``reason`` says why where the decoder abstains.
+
+    ``evidence`` (accumulated log-odds by class) and ``thresholds`` (on, off) are null for a
+    decoder that accumulates none; ``flags`` names what keeps a token from adding evidence.
+    """
     return {
         "event": "decode",
         "t_s": since(start, decode.time),
@@ -63,6 +100,9 @@ def decode_event(decode: Decode, latency: float, start: float | None) -> dict[st
         "reason": decode.reason,
         "decoder": decode.decoder,
         "calibrated": decode.calibrated,
+        "evidence": [round(e, 4) for e in decode.evidence] or None,
+        "thresholds": None if decode.thresholds is None else list(decode.thresholds),
+        "flags": list(decode.flags),
         "latency_ms": round(1000 * latency, 3),
     }
 

@@ -9,6 +9,7 @@ Concurrency: none; the thread that pushes the pipeline owns it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,10 +68,11 @@ class HealthMonitor:
     Raises
     ------
     BadInputError
-        Where the window is shorter than two samples.
+        Where a limit makes no sense, or the window is shorter than two samples.
     """
 
     def __init__(self, info: StreamInfo, config: HealthConfig) -> None:
+        _check(config)
         self.config = config
         n = len(info.eeg)
         window = round(config.window_s * info.rate)
@@ -200,3 +202,18 @@ class HealthMonitor:
             inside[k : len(raw) - RUN + 1 + k] |= run
         guessed: npt.NDArray[np.float64] = inside.mean(axis=0)
         return np.where(np.isfinite(self._full_scale), known, guessed)
+
+
+def _check(config: HealthConfig) -> None:
+    """Refuse limits with which every channel would be left out, or none ever."""
+    for name in ("window_s", "noisy_uv"):
+        if not 0 < getattr(config, name) < math.inf:
+            raise BadInputError(f"health.{name} must be above 0, got {getattr(config, name)}.")
+    for name in ("flat_uv", "recover_s"):
+        if not 0 <= getattr(config, name) < math.inf:
+            raise BadInputError(f"health.{name} must be 0 or more, got {getattr(config, name)}.")
+    if not 0 < config.railed_share <= 1:
+        raise BadInputError(
+            f"health.railed_share is a share of the samples, above 0 and up to 1; got "
+            f"{config.railed_share}."
+        )

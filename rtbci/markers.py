@@ -13,7 +13,7 @@ import numpy as np
 from rtbci.ring import MirrorRing
 from rtbci.types import Marker, TimeArray
 
-MEMORY_S = 60.0
+MEMORY_S = 600.0
 """How late a marker may come and still find its row; later ones go to the oldest row known."""
 
 

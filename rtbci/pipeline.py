@@ -2,7 +2,7 @@
 
     Chunk -> bridge or new segment -> causal filters, 250 Hz, EMA -> ring -> token every hop
                                                                         |
-                          health (good electrodes) ----------------> Tick -> decoder -> Decode
+                markers, health (good electrodes) ---------------> Tick -> decoder -> Decode
                                                                         +--> model ---> Forecast
 
 Owns no thread, reads no clock, opens nothing.  Rows are fed to the filters exactly up to the
@@ -13,7 +13,8 @@ so results do not depend, in a single bit, on how the rows were cut into chunks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from rtbci.health import HealthMonitor
 from rtbci.preprocess import Preprocessed, Preprocessor, bridge_rows
 from rtbci.ring import MirrorRing
 from rtbci.skill import SkillTracker
-from rtbci.tick import Decoder, Model, Tick
+from rtbci.tick import Answer, Decoder, Model, Moment, OnlineDecoder, Tick
 from rtbci.types import (
     BoolArray,
     Chunk,
@@ -32,6 +33,7 @@ from rtbci.types import (
     FloatArray,
     Forecast,
     Gap,
+    Marker,
     Result,
     StreamInfo,
     TimeArray,
@@ -78,6 +80,8 @@ class SessionState:
         Time of the session's first row.
     last_row : ndarray | None
         Newest row, for bridging.
+    markers : list of (int, Marker)
+        Those that no token has seen yet, each with the row from which on it is known, in order.
     """
 
     rows: int = 0
@@ -90,6 +94,21 @@ class SessionState:
     first_time: float | None = None
     last_time: float = 0.0
     last_row: FloatArray | None = None
+    markers: list[tuple[int, Marker]] = field(default_factory=list)
+
+    def learn(self, chunk: Chunk) -> None:
+        """Take a chunk's markers: each is known from its row on, a late one from the chunk's."""
+        for marker in chunk.markers:
+            late = marker.sample is None or marker.sample < chunk.start
+            self.markers.append((chunk.start if late else marker.sample or 0, marker))
+        self.markers.sort(key=itemgetter(0))
+
+    def known_by(self, sample: int) -> tuple[Marker, ...]:
+        """Hand out the markers that are known once row ``sample`` has come."""
+        due = sum(row <= sample for row, _ in self.markers)
+        known = tuple(marker for _, marker in self.markers[:due])
+        del self.markers[:due]
+        return known
 
 
 def require_eeg(info: StreamInfo) -> None:
@@ -233,6 +252,7 @@ class Pipeline:
             if emit is not None:
                 emit(result)
 
+        self.state.learn(chunk)
         rows = np.ascontiguousarray(chunk.data[:, self._columns])
         at = 0
         for gap in chunk.gaps:
@@ -337,35 +357,56 @@ class Pipeline:
         tick = Tick(token, self.segment.index, history, self._mean, self._scale, good)
         time = self._token_time()
         if self.decoder is not None:  # it does not wait for the model
-            answer = self.decoder.decode(good)
-            self._decoded(self.decoder, answer, token, sample, time, out)
+            moment = Moment(token, sample, time, self.state.known_by(sample))
+            self._decoded(self.decoder, self._ask(self.decoder, good, moment), moment, out)
         self._skill.observe(token, history, good)
         self.model.ingest(tick)
         self.state.token += 1
         self.segment.index += 1
         if self.decoder is None and self.model.classes:
-            self._decoded(self._own_head, self.model.decode(), token, sample, time, out)
+            answer = self._by_threshold(self.model.classes, *self.model.decode())
+            self._decoded(self._own_head, answer, Moment(token, sample, time, ()), out)
         if self._skip(token, sample):
             self.state.skipped += 1
             return
         self._forecast(tick, sample, time, out)
 
-    def _decoded(
-        self,
-        by: Decoder | _OwnHead,
-        answer: tuple[npt.NDArray[np.float64], str],
-        token: int,
-        sample: int,
-        time: float,
-        out: Emit,
-    ) -> None:
-        p, reason = answer
+    def _ask(self, decoder: Decoder, good: BoolArray, moment: Moment) -> Answer:
+        """Ask a decoder: one that decides by itself, or one that only knows probabilities."""
+        if isinstance(decoder, OnlineDecoder):
+            return decoder.answer(good, moment)
+        return self._by_threshold(decoder.classes, *decoder.decode(good))
+
+    def _by_threshold(
+        self, classes: tuple[str, ...], p: npt.NDArray[np.float64], reason: str
+    ) -> Answer:
+        """Decide by the newest probabilities alone."""
         decision = None
         if not reason:
-            self.state.decodes += 1
             top = int(np.argmax(p))
-            decision = by.classes[top] if p[top] >= self.config.decode.threshold else None
-        out(Decode(token, sample, time, by.classes, p, decision, reason, by.name, by.calibrated))
+            decision = classes[top] if p[top] >= self.config.decode.threshold else None
+        return Answer(p, reason, decision, (), None, ())
+
+    def _decoded(self, by: Decoder | _OwnHead, answer: Answer, moment: Moment, out: Emit) -> None:
+        for change in answer.changes:
+            out(change)
+        self.state.decodes += not answer.reason
+        out(
+            Decode(
+                moment.token,
+                moment.sample,
+                moment.time,
+                by.classes,
+                answer.p,
+                answer.decision,
+                answer.reason,
+                by.name,
+                by.calibrated,
+                answer.evidence,
+                answer.thresholds,
+                answer.flags,
+            )
+        )
 
     def _forecast(self, tick: Tick, sample: int, time: float, out: Emit) -> None:
         made = self.model.forecast()

@@ -6,6 +6,9 @@ Three threads share an :class:`Engine`, and nothing else does:
 - *pipeline* (the thread that calls :meth:`Engine.run`) pushes rows and sends results on;
 - *writer* records; it may wait for the disk.
 
+Commands may come from any thread (:meth:`Engine.obey`): outputs are switched at once, markers
+wait in a queue for the acquisition thread.
+
 They meet in two queues.  The recording queue never drops.  The pipeline queue never drops
 either: a backlog of a live source is caught up in order, and only forecasts that come too
 late to matter are skipped (counted and written down).  For a source that is read faster than
@@ -28,13 +31,14 @@ import numpy as np
 from rtbci import events
 from rtbci.acquisition import Acquisition, Notice
 from rtbci.clock import Clock
+from rtbci.commands import Command, Mark, Note, Stop, SwitchOutputs
 from rtbci.config import SessionConfig
 from rtbci.delivery import Delivery, Observer, Publish, Write
 from rtbci.pipeline import Pipeline, Skip
 from rtbci.recording.writer import Recorder
 from rtbci.sinks.base import Sink
-from rtbci.sources.base import Source
-from rtbci.types import Chunk, Decode, Gap, StreamInfo
+from rtbci.sources.base import Source, Watcher
+from rtbci.types import Chunk, Decode, Gap, Marker, StreamInfo
 
 POLL_S = 0.004
 """Pause of the acquisition thread when the driver had nothing."""
@@ -116,6 +120,8 @@ class SessionCounts:
         When the first rows were taken.
     trouble : str
         What the watchdog last complained of; empty while rows flow.
+    over : bool
+        Whether rows came that lie behind the session's duration, and were left out.
     """
 
     start: float | None = None
@@ -125,6 +131,7 @@ class SessionCounts:
     gaps: list[Gap] = field(default_factory=list)
     lost: int = 0
     trouble: str = ""
+    over: bool = False
 
 
 class Engine:
@@ -147,7 +154,9 @@ class Engine:
         paced = settings.paced
         self._rows: queue.Queue[Chunk | None] = queue.Queue(0 if paced else UNPACED_QUEUE)
         self._writes: queue.Queue[Write | None] = queue.Queue(0 if paced else UNPACED_WRITES)
+        self._marks: queue.SimpleQueue[Marker] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._silenced = threading.Event()
         self._error: Exception | None = None
         self._counts = SessionCounts()
         self._delivery: Delivery | None = None
@@ -155,6 +164,44 @@ class Engine:
     def stop(self) -> None:
         """Ask the session to end; rows already taken are still worked through."""
         self._stop.set()
+
+    def obey(self, command: Command) -> None:
+        """Do what was asked for; from any thread, at any time."""
+        match command:
+            case Stop():
+                self.stop()
+            case Mark():
+                self.mark(command.marker(self._now()))
+            case SwitchOutputs(stopped):
+                self._switch_outputs(stopped)
+            case Note(kind, values):
+                self._note(kind, dict(values))
+
+    def mark(self, marker: Marker) -> None:
+        """Put a marker on the session; it is recorded with the row nearest to its time."""
+        self._marks.put(marker)
+
+    def _now(self) -> float:
+        """Time on the session's rows: of a source read faster than life, that of its newest."""
+        return self._clock.now() if self._settings.paced else self._counts.end
+
+    def _switch_outputs(self, stopped: bool) -> None:
+        for sink in self._parts.sinks:
+            if stopped:
+                sink.stop()
+            else:
+                sink.resume()
+        if stopped:
+            self._silenced.set()
+        else:
+            self._silenced.clear()
+        now = self._now()
+        self._note("outputs", {"stopped": stopped, "time": now})
+        self._publish(events.outputs_event(stopped, now, self._counts.start))
+
+    def _note(self, kind: str, values: dict[str, Any]) -> None:
+        sample = self._counts.samples
+        self._writes.put(lambda recorder: recorder.write_command(sample, kind, values))
 
     def run(self) -> dict[str, Any]:
         """Run the session to its end.
@@ -173,7 +220,7 @@ class Engine:
         with contextlib.ExitStack() as open_things:
             open_things.callback(parts.source.close)
             info = parts.prepare(parts.source.open())
-            for sentence in (*info.device.get("notices", ()), *info.device.get("notes", ())):
+            for sentence in info.device.get("notes", ()):
                 self._publish({"event": "note", "message": sentence})
             pipeline = parts.build(info, self._too_late)
             observers = parts.observers(pipeline)
@@ -304,26 +351,27 @@ class Engine:
     # Acquisition thread
 
     def _acquire(self, line: Acquisition, beside: Sequence[Acquisition]) -> None:
+        over = False  # the session's time is up
         try:
-            while not self._stop.is_set() and not line.ended:
+            while not (self._stop.is_set() or line.ended or over):
+                self._place_marks(line)
                 chunk = line.step()
                 for stream, other in zip(self._parts.extra, beside, strict=True):
                     extra = other.step()
                     if extra is not None:
                         self._writes.put(_stream_write(stream.name, extra))
                 if chunk is not None:
-                    if self._take(chunk, line.info.rate):
-                        return
+                    over = self._take(chunk, line.info.rate)
                 elif not line.ended:
-                    if self._over():
-                        return
-                    self._clock.sleep(POLL_S)
+                    over = self._over()
+                    self._clock.sleep(0.0 if over else POLL_S)
             self._finish(line, beside)
         finally:
             self._rows.put(None)
 
     def _finish(self, line: Acquisition, beside: Sequence[Acquisition]) -> None:
         """Take what the timelines hold back: a few rows, and markers whose row never came."""
+        self._place_marks(line)
         rest = line.finish()
         if rest is not None:
             self._take(rest, line.info.rate)
@@ -331,6 +379,13 @@ class Engine:
             rest = other.finish()
             if rest is not None:
                 self._writes.put(_stream_write(stream.name, rest))
+
+    def _place_marks(self, line: Acquisition) -> None:
+        while not self._marks.empty():
+            marker = self._marks.get()
+            if isinstance(self._parts.source, Watcher):
+                self._parts.source.on_marker(marker)
+            line.place(marker)
 
     def _over(self) -> bool:
         """Whether a source that has gone silent has used up the session's time."""
@@ -341,7 +396,9 @@ class Engine:
 
     def _take(self, chunk: Chunk, rate: float) -> bool:
         """Hand rows to the writer and to the pipeline; True when the session's time is up."""
-        counts, duration, over = self._counts, self._settings.duration_s, False
+        counts, duration = self._counts, self._settings.duration_s
+        if counts.over:
+            chunk = _markers_before(chunk, counts.samples, counts.end)
         first = counts.start is None and len(chunk.data) > 0
         if first:
             counts.start = counts.end = float(chunk.times[0])
@@ -349,7 +406,7 @@ class Engine:
         if duration is not None and counts.start is not None:
             keep = int(np.searchsorted(chunk.times, counts.start + duration - 0.5 / rate))
             if keep < len(chunk.data):
-                chunk, over = head(chunk, keep), True
+                chunk, counts.over = head(chunk, keep), True
         counts.samples += len(chunk.data)
         counts.gaps.extend(chunk.gaps)
         if len(chunk.data):
@@ -359,8 +416,10 @@ class Engine:
             self._writes.put(_Started(self._publish))
         for gap in chunk.gaps:
             self._publish({"event": "gap", **events.gap_event(gap, counts.start)})
+        for marker in chunk.markers:
+            self._publish(events.marker_event(marker, counts.start))
         self._rows.put(chunk)
-        return over
+        return counts.over
 
     # Pipeline thread
 
@@ -405,6 +464,8 @@ class Engine:
             "sd_uv": [round(float(v), 1) for v in pipeline.scale],
             "left_out": dict(delivery.state.left_out or {}),
             "trouble": counts.trouble,
+            "outputs": len(self._parts.sinks),
+            "stopped": self._silenced.is_set(),
             "samples": counts.samples,
             "tokens": state.token,
             "skipped_forecasts": state.skipped,
@@ -449,6 +510,15 @@ class _Started:
 
 def _stream_write(name: str, chunk: Chunk) -> Write:
     return lambda recorder: recorder.write_stream(name, chunk)
+
+
+def _markers_before(chunk: Chunk, rows: int, end: float) -> Chunk:
+    """Give what a session that is over still takes: the markers of its time, no rows."""
+    nothing = head(replace(chunk, markers=()), 0)
+    markers = tuple(
+        replace(m, sample=min(m.sample or 0, rows - 1)) for m in chunk.markers if m.time < end
+    )
+    return replace(nothing, start=rows, gaps=(), markers=markers)
 
 
 def head(chunk: Chunk, n: int) -> Chunk:

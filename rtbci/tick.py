@@ -7,12 +7,12 @@ pyriemann stay in ``rtbci.models`` and ``rtbci.calibration``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.types import BoolArray, FloatArray
+from rtbci.types import BoolArray, DecoderChange, FloatArray, Marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +115,55 @@ class Decoder(Protocol):
 
     def decode(self, good: BoolArray) -> tuple[npt.NDArray[np.float64], str]:
         """Class probabilities, shape (n_classes,), and the reason to abstain ('' when valid)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a token is decoded, and what has become known since the one before.
+
+    Attributes
+    ----------
+    token, sample, time
+        As in :class:`rtbci.types.Decode`.
+    markers : tuple of Marker
+        Those whose row has come by ``sample``; a late one from the row on with which it came.
+        A replay gives each at the token of the live session.
+    """
+
+    token: int
+    sample: int
+    time: float
+    markers: tuple[Marker, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an :class:`OnlineDecoder` says at a token.
+
+    Attributes
+    ----------
+    p : ndarray, shape (n_classes,), float64
+        Probabilities; NaN where it abstains.
+    reason : str
+        Why it abstains, else empty.
+    decision, evidence, thresholds, flags
+        As in :class:`rtbci.types.Decode`.
+    changes : tuple of DecoderChange
+        How the decoder has changed in front of this token.
+    """
+
+    p: npt.NDArray[np.float64]
+    reason: str
+    decision: str | None
+    evidence: tuple[float, ...]
+    thresholds: tuple[float, float] | None
+    flags: tuple[str, ...]
+    changes: tuple[DecoderChange, ...] = ()
+
+
+@runtime_checkable
+class OnlineDecoder(Decoder, Protocol):
+    """A decoder that decides by itself, and learns from markers: asked by ``answer`` alone."""
+
+    def answer(self, good: BoolArray, moment: Moment) -> Answer:
+        """Decode the token at ``moment``; called once a token, in place of ``decode``."""

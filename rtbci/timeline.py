@@ -130,7 +130,10 @@ class Timeline:
 
     def mark(self, label: str) -> None:
         """Stamp a marker of the user now; it comes with the chunk that has its row."""
-        marker = Marker(self._clock.now(), label, origin="user")
+        self.place(Marker(self._clock.now(), label, origin="user"))
+
+    def place(self, marker: Marker) -> None:
+        """Take a marker whose time is known; it comes with the next rows that go as far."""
         self._markers.state.pending.append(marker)
 
     def push(self, raw: RawChunk) -> Chunk:
@@ -139,7 +142,8 @@ class Timeline:
         Parameters
         ----------
         raw : RawChunk
-            A marker whose ``sample`` is set belongs to that row of the chunk, whatever its time.
+            A marker whose ``sample`` is set belongs to that row of the chunk, whatever its time;
+            a negative one counts back from the chunk's first row to one that came earlier.
 
         Returns
         -------
@@ -251,7 +255,7 @@ class Timeline:
         """Markers of released rows, with their rows; those of a dropped row go to the next."""
         state = self.state
         done = [
-            replace(m, sample=start + int(np.searchsorted(kept, row)))
+            replace(m, sample=max(0, start + (int(np.searchsorted(kept, row)) if row > 0 else row)))
             for row, m in state.row_markers
             if row < released
         ]
@@ -318,7 +322,9 @@ class Timeline:
 
 
 def _at_row(marker: Marker, start: int) -> Marker:
-    return marker if marker.sample is None else replace(marker, sample=start + marker.sample)
+    return (
+        marker if marker.sample is None else replace(marker, sample=max(0, start + marker.sample))
+    )
 
 
 def _no_rows(n_channels: int) -> Waiting:

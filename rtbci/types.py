@@ -112,6 +112,10 @@ class StreamInfo:
         return tuple(self.channels[i].name for i in self.eeg)
 
 
+CUE_ORIGIN = "cue"
+"""Origin of a marker that stands for something this program has shown to the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
     """Something that happened at an instant: a cue, an annotation, a key.
@@ -125,7 +129,7 @@ class Marker:
     duration : float
         Seconds, 0 for an instant.
     origin : str
-        ``annotation``, ``lsl``, ``board`` or ``user``.
+        ``annotation``, ``lsl``, ``board``, ``user`` or :data:`CUE_ORIGIN`.
     sample : int | None
         Row of the session it belongs to; None until the timeline has seen that row.
     """
@@ -153,6 +157,7 @@ class RawChunk:
     counters : ndarray, shape (n_times,), int64 | None
         The package counters as they came, modulo and all.
     markers : tuple of Marker
+        A ``sample`` that is set counts from this chunk's first row, back where negative.
     breaks : tuple of int
         Rows of this chunk before which the source itself knows of a discontinuity
         (a file with a ``New Segment``, a reconnection).
@@ -227,7 +232,8 @@ class Chunk:
     gaps : tuple of Gap
         Gaps before rows of this chunk, in order.
     markers : tuple of Marker
-        Their ``sample`` is set; it may lie before ``start`` (a marker that came late).
+        Their ``sample`` is set; it may lie before ``start`` (a marker that came late, which
+        nothing may know of before row ``start``).
     received : float
         When the host had the rows in hand.
     """
@@ -294,6 +300,12 @@ class Decode:
         Which decoder, and of whom (``P07: ts+lr``, ``eegpt-base TEG, uncalibrated``).
     calibrated : bool
         False for a decoder that has never seen this subject; no output sends such decodes.
+    evidence : tuple of float
+        Accumulated log-odds of each class; empty for a decoder that accumulates none.
+    thresholds : tuple of float | None
+        Evidence at which a class is decided, and below which it is given up.
+    flags : tuple of str
+        What else moved (``eyes``, ``muscle``): such a token adds no evidence.
     """
 
     token: int
@@ -305,6 +317,9 @@ class Decode:
     reason: str
     decoder: str
     calibrated: bool
+    evidence: tuple[float, ...] = ()
+    thresholds: tuple[float, float] | None = None
+    flags: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -331,4 +346,26 @@ class ChannelHealth:
     reason: str
 
 
-Result = Forecast | Decode | ChannelHealth
+@dataclass(frozen=True, slots=True)
+class DecoderChange:
+    """The decoder in use has changed, because of trials whose labels became known.
+
+    Attributes
+    ----------
+    sample : int
+        Row whose arrival completed the first token that is decoded the new way.
+    time : float
+        Of that token, seconds of the session's clock.
+    change : str
+        ``updated``, ``kept`` (the change is better than its shadow) or ``reverted``.
+    values : dict
+        What it rests on, plain values.
+    """
+
+    sample: int
+    time: float
+    change: str
+    values: dict[str, Any]
+
+
+Result = Forecast | Decode | ChannelHealth | DecoderChange

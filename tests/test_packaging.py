@@ -74,7 +74,7 @@ def test_the_wheel_holds_all_that_runs(wheel: Path) -> None:
 
 def test_the_command_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"rtbci": "rtbci.apps.cli:main"}
+    assert project["scripts"] == {"rtbci": "rtbci.apps.entry:main"}
 
 
 def test_no_document_names_what_users_do_not_have() -> None:

@@ -201,7 +201,7 @@ def create_folder(parent: Path, subject: str, task: str) -> tuple[RecordingFiles
 
 
 def find_recording(path: Path) -> RecordingFiles:
-    """Find the recording that a folder, or any file in it, is.
+    """Find the recording that a folder, or any file in it, is; or the only one below a folder.
 
     Raises
     ------
@@ -215,11 +215,14 @@ def find_recording(path: Path) -> RecordingFiles:
     if len(there) == 1:
         return RecordingFiles(folder, there[0].name.removesuffix(SESSION))
     inside = find_recordings(folder) if path.is_dir() else []
+    if len(inside) == 1:
+        return inside[0]
     if inside:
         names = ", ".join(str(files.folder.relative_to(folder)) for files in inside[:5])
         raise BadInputError(f"{path} holds {len(inside)} recordings; name one of them: {names}.")
     raise BadInputError(
         f"{path} is no recording of rtbci: {folder} holds no file that ends with {SESSION}."
+        + (f" To play another program's file: rtbci run --replay {path}" if path.is_file() else "")
     )
 
 
@@ -232,7 +235,7 @@ def find_recordings(folder: Path) -> list[RecordingFiles]:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether ``path`` is a recording of rtbci, or a file in one."""
+    """Whether ``path`` is a recording of rtbci, a file in one, or a folder with one only."""
     try:
         find_recording(path)
     except BadInputError:

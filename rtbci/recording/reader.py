@@ -149,7 +149,7 @@ class RecordingSource:
             s.begun, s.start = True, now
         if s.row >= main.n_rows:
             return None
-        stop = min(s.row + ROWS_AT_ONCE, main.n_rows)
+        stop = s.markers.until(s.row, min(s.row + ROWS_AT_ONCE, main.n_rows))
         times = main.times(s.row, stop) - s.first
         stop = s.row + rows_due(times, s.start, now, self._speed)
         counters, known = main.counters(s.row, stop)
@@ -169,9 +169,6 @@ class RecordingSource:
     def close(self) -> None:
         """Let go of the recording."""
         self._state = None
-
-    def insert_marker(self, label: str) -> None:
-        """Stamp nothing: the timeline does."""
 
     def reconnect(self) -> None:
         """Go on: a file is never lost."""

@@ -219,6 +219,9 @@ def decode_values(
         "reason": decode.reason,
         "decoder": decode.decoder,
         "calibrated": decode.calibrated,
+        "evidence": decode.evidence,
+        "thresholds": decode.thresholds,
+        "flags": decode.flags,
         "due": due,
         "out": out,
         "stages": stages,
@@ -227,6 +230,7 @@ def decode_values(
 
 def read_decode(values: dict[str, Any]) -> RecordedDecode:
     """Read back what :func:`decode_values` made."""
+    thresholds = values.get("thresholds")
     decode = Decode(
         token=values["token"],
         sample=values["sample"],
@@ -237,6 +241,9 @@ def read_decode(values: dict[str, Any]) -> RecordedDecode:
         reason=values["reason"],
         decoder=values["decoder"],
         calibrated=values["calibrated"],
+        evidence=tuple(number(e) for e in values.get("evidence", ())),
+        thresholds=None if thresholds is None else (number(thresholds[0]), number(thresholds[1])),
+        flags=tuple(values.get("flags", ())),
     )
     stages = {name: number(value) for name, value in values["stages"].items()}
     return RecordedDecode(decode, number(values["due"]), number(values["out"]), stages)

@@ -40,8 +40,8 @@ class Command:
     sample : int | None
         Row from which it holds; None for a marker that never had one.
     kind : str
-        ``gap``, ``marker``, ``channel`` (left out or taken back), ``skip_forecast``, or what a
-        command was called.
+        ``gap``, ``marker``, ``channel`` (left out or taken back), ``skip_forecast``,
+        ``adaptation`` (the decoder has changed), or what a command was called.
     values : dict
     """
 
@@ -68,6 +68,11 @@ class Upcoming(Generic[Item]):
         while self._items and self._items[0][1] < stop:
             due.append(self._items.popleft()[0])
         return tuple(due)
+
+    def until(self, start: int, stop: int) -> int:
+        """Row before ``stop`` with which the next ones behind row ``start`` come, or ``stop``."""
+        behind = (row for _, row in self._items if row > start)
+        return min(stop, next(behind, stop))
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ class StreamReader:
         Rows, times, counters, gaps and markers are those that were recorded, to the last bit;
         ``received`` is the time of a chunk's last row.  A marker comes with the row that it
         came with (a late one after its sample); what came after the last row comes in a chunk
-        without rows.
+        without rows.  A chunk begins where markers came: they are there before its first row.
         """
         if max_rows < 1:
             raise ValueError(f"a chunk holds at least one row, got {max_rows}")
@@ -163,7 +168,7 @@ class StreamReader:
         markers = Upcoming((m.marker, m.arrived) for m in landmarks if isinstance(m, ArrivedMarker))
         start, time = 0, 0.0
         while start < self.n_rows:
-            stop = min(start + max_rows, self.n_rows)
+            stop = markers.until(start, min(start + max_rows, self.n_rows))
             counters, known = self.counters(start, stop)
             change = np.flatnonzero(known != known[0])
             if len(change):

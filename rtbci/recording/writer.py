@@ -8,6 +8,7 @@ when it returns (a killed process loses nothing that was written), and on the di
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from rtbci.recording.landmarks import WallClock
 from rtbci.recording.layout import RecordingFiles, create_folder, label
 from rtbci.recording.results import ForecastCodec, decode_values
 from rtbci.recording.stream_writer import StreamWriter
-from rtbci.types import ChannelHealth, Chunk, Decode, Forecast, StreamInfo
+from rtbci.types import ChannelHealth, Chunk, Decode, DecoderChange, Forecast, StreamInfo
 
 FORMAT = "rtbci recording"
 VERSION = 1
@@ -103,6 +104,7 @@ class Recorder:
             self._forecasts = AppendFile(self._files.forecasts)
         except (OSError, SourceError) as err:
             self._lock.release()
+            shutil.rmtree(self.folder, ignore_errors=True)  # no row is in it
             why = getattr(err, "strerror", None) or err
             raise BadInputError(
                 f"nothing can be recorded in {parent}: {why}; make room there, or name another "
@@ -191,6 +193,17 @@ class Recorder:
         """
         values = {"channel": change.channel, "reason": change.reason}
         self.write_command(change.sample, "channel", values)
+
+    def write_change(self, change: DecoderChange) -> None:
+        """Append that the decoder has changed, and why.
+
+        Raises
+        ------
+        RecordingError
+            As :meth:`write_chunk`.
+        """
+        values = {"time": change.time, "change": change.change, "values": change.values}
+        self.write_command(change.sample, "adaptation", values)
 
     def write_command(self, sample: int, kind: str, values: Mapping[str, Any]) -> None:
         """Append something that was decided at run time, so that a replay can obey it.

@@ -105,7 +105,9 @@ class OSCSink:
                 f"OSC host {self._host!r} is not known ({err.strerror}); check its spelling or "
                 "give its address."
             ) from err
-        # NB: by number, or python-osc would ask the name server at every message.
+        # NB: by number, or python-osc would ask the name server at every message.  IPv4 where
+        # there is one: receivers on this machine listen at 127.0.0.1, and localhost may be ::1.
+        found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         address = str(found[0][4][0])
         composer = Composer(self._config, self._clock, classes, self._latch)
         self._state = OscState(UDPClient(address, self._port), composer, info.electrodes)

@@ -7,9 +7,9 @@ judge silence: the watchdog in :mod:`rtbci.watchdog` does, for all sources alike
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from rtbci.types import RawChunk, StreamInfo
+from rtbci.types import Marker, RawChunk, StreamInfo
 
 
 class Source(Protocol):
@@ -43,9 +43,6 @@ class Source(Protocol):
     def close(self) -> None:
         """Stop and let go of the device; safe to call twice and after a failed ``open``."""
 
-    def insert_marker(self, label: str) -> None:
-        """Have the device stamp a marker where it can; the timeline stamps it otherwise."""
-
     def reconnect(self) -> None:
         """Try once to get a lost source back; the engine calls again, with pauses, until it is.
 
@@ -62,3 +59,11 @@ class Source(Protocol):
         """
         self.close()
         self.open()
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A source that sees the session's markers as a subject sees cues (the simulator)."""
+
+    def on_marker(self, marker: Marker) -> None:
+        """Somebody has put a marker on the session; the source's own thread calls."""

@@ -12,10 +12,9 @@ What BrainFlow does not say, and is seen to here or by the watchdog:
 - a port can be opened by two processes, which then get half the bytes each: ports that
   somebody holds are refused, and a lock keeps a second session away.
 
-Markers: ``insert_marker`` stamps the session's clock and hands the marker out with the next
-rows.  BrainFlow's own ``insert_marker`` would attach it to the next sample that arrives, later
-by the link's delay.  Markers that others put into BrainFlow's marker row (a streaming board, a
-played file) are passed on as ``board`` markers.
+Markers: the timeline stamps those of the user.  BrainFlow's own ``insert_marker`` would attach
+them to the next sample that arrives, later by the link's delay.  Markers that others put into
+BrainFlow's marker row (a streaming board, a played file) are passed on as ``board`` markers.
 """
 
 from __future__ import annotations
@@ -131,11 +130,10 @@ class BrainFlowSource:
             raise SourceError(state.explain(err)) from err
         received = self._clock.now()
         times = state.wall.convert(data[state.layout.stamp_row], received)
-        markers = tuple(state.markers) + tuple(
+        markers = tuple(
             Marker(float(times[i]), f"{data[state.layout.marker_row, i]:g}", origin="board")
             for i in np.flatnonzero(data[state.layout.marker_row])
         )
-        state.markers.clear()
         counters = None
         if state.layout.counting is not None:
             counters = np.rint(data[state.layout.package_row]).astype(np.int64)
@@ -151,10 +149,6 @@ class BrainFlowSource:
             markers=markers,
             breaks=(0,) if broken else (),
         )
-
-    def insert_marker(self, label: str) -> None:
-        """Stamp a marker now; it comes with the next chunk, and the timeline finds its row."""
-        self._require_open().markers.append(Marker(self._clock.now(), label, origin="user"))
 
     def reconnect(self) -> None:
         """Try once to get a lost board back, on its old path or wherever it is plugged in now.

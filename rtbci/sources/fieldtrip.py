@@ -12,6 +12,7 @@ buffer holds the row that came last; another row there means that it was started
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,10 +42,12 @@ class OpenBuffer:
     receiver : Receiver
     pending : list of Event
         Whose rows have not come.
-    own : list of Marker
-        By ``insert_marker``.
     next_row : int
         Number of the row after the newest that ``read`` gave.
+    given : int
+        Rows that ``read`` has given.
+    runs : list of (int, int)
+        Where numbers without a gap begin: the first one, and how many rows were given before it.
     """
 
     header: Header
@@ -52,7 +55,8 @@ class OpenBuffer:
     receiver: Receiver
     next_row: int
     pending: list[Event] = field(default_factory=list)
-    own: list[Marker] = field(default_factory=list)
+    given: int = 0
+    runs: list[tuple[int, int]] = field(default_factory=list)
 
 
 class FieldTripSource:
@@ -151,10 +155,6 @@ class FieldTripSource:
         if state is not None:
             state.receiver.stop()
 
-    def insert_marker(self, label: str) -> None:
-        """Stamp the session's clock now; the marker goes out with the next chunk."""
-        self._require_open().own.append(Marker(self._clock.now(), label, origin="user"))
-
     def reconnect(self) -> None:
         """Connect again and go on where reading stopped, if the buffer still has it.
 
@@ -196,23 +196,29 @@ class FieldTripSource:
     def _chunk(self, state: OpenBuffer, blocks: list[Block]) -> RawChunk:
         """Join blocks; events get their rows."""
         received = blocks[-1].received if blocks else self._clock.now()
-        markers = list(state.own)
-        state.own.clear()
+        markers: list[Marker] = []
         data: list[FloatArray] = [np.zeros((0, state.header.n_channels), dtype=np.float32)]
         times, counters, breaks, row = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [], 0
         for block in blocks:
             n = len(block.rows)
             if block.new:
                 state.pending.clear()
+                state.runs.clear()
                 breaks += [row] if n else []
             state.pending += block.events
             if n:
                 data.append((block.rows * state.scale).astype(np.float32))
                 times.append(np.full(n, block.received))
                 counters.append(np.arange(block.first, block.first + n))
+                if not state.runs or block.first != state.next_row:
+                    state.runs.append((block.first, state.given + row))
                 state.next_row = block.first + n
-            markers += self._place(state, block, row)
+            markers += self._place(state, block.received)
             row += n
+        markers = [
+            m if m.sample is None else replace(m, sample=m.sample - state.given) for m in markers
+        ]
+        state.given += row
         return RawChunk(
             data=np.concatenate(data),
             times=np.concatenate(times),
@@ -222,18 +228,16 @@ class FieldTripSource:
             breaks=tuple(breaks),
         )
 
-    def _place(self, state: OpenBuffer, block: Block, row: int) -> list[Marker]:
-        """Make markers of events whose row has come; ``row`` is the block's in the chunk."""
+    def _place(self, state: OpenBuffer, received: float) -> list[Marker]:
+        """Make markers of events whose row has come; ``sample`` counts all rows given."""
         placed, waiting = [], []
         for event in state.pending:
-            marker = Marker(block.received, event.label, event.duration, origin="board")
-            if event.row >= state.next_row:
+            if not state.runs or event.row >= state.next_row:
                 waiting.append(event)
-            elif event.row >= block.first:
-                placed.append(replace(marker, sample=row + event.row - block.first))
-            else:
-                ago = (state.next_row - event.row) / state.header.rate
-                placed.append(replace(marker, time=block.received - ago))
+                continue
+            time = received - (state.next_row - event.row) / state.header.rate
+            marker = Marker(time, event.label, event.duration, origin="board")
+            placed.append(replace(marker, sample=_row_of(event.row, state.runs)))
         state.pending = waiting
         return placed
 
@@ -243,6 +247,14 @@ class FieldTripSource:
                 f"the FieldTrip buffer at {self._host}:{self._port} is not open; open it first."
             )
         return self._state
+
+
+def _row_of(number: int, runs: list[tuple[int, int]]) -> int:
+    """Which of all rows has a number; of a number that never came, the first one behind it."""
+    at = max(0, bisect_right(runs, number, key=lambda run: run[0]) - 1)
+    first, before = runs[at]
+    row = before + max(0, number - first)
+    return min(row, runs[at + 1][1]) if at + 1 < len(runs) else row
 
 
 def _goes_on(link: BufferLink, header: Header, position: Position, *, died: bool) -> bool:

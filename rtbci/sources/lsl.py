@@ -9,7 +9,7 @@ rates that shall be recorded beside the EEG are sources of their own, one :class
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,6 @@ class OpenStream:
     marks : Link | None
     reader : MarkerReader | None
         Makes markers of the rows of ``marks``.
-    own : list of Marker
-        By :meth:`LSLSource.insert_marker`; they go out with the next chunk.
     reconnected : bool
         The next rows are the first of a new connection.
     """
@@ -109,7 +107,6 @@ class OpenStream:
     layout: Layout
     marks: Link | None = None
     reader: MarkerReader | None = None
-    own: list[Marker] = field(default_factory=list)
     reconnected: bool = False
 
 
@@ -178,8 +175,7 @@ class LSLSource:
         """
         state = self._require_open()
         pulled = state.signal.inlet.pull()
-        markers = (*state.own, *self._read_markers(state))
-        state.own.clear()
+        markers = self._read_markers(state)
         breaks = () if pulled.restart is None else (pulled.restart,)
         if len(pulled.times) and state.reconnected:
             breaks, state.reconnected = (0,), False
@@ -198,10 +194,6 @@ class LSLSource:
             state.signal.inlet.close()
             if state.marks is not None:
                 state.marks.inlet.close()
-
-    def insert_marker(self, label: str) -> None:
-        """Stamp the session's clock now; the marker goes out with the next chunk."""
-        self._require_open().own.append(Marker(self._clock.now(), label, origin="user"))
 
     def reconnect(self) -> None:
         """Look whether rows come again, or the sender was restarted; hardly waits.

@@ -13,7 +13,7 @@ from rtbci.sources.boards import Layout
 from rtbci.sources.openbci import Identity
 from rtbci.sources.ports import PortEntry
 from rtbci.sources.stamps import WallClock
-from rtbci.types import Marker, SourceClock, StreamInfo
+from rtbci.types import SourceClock, StreamInfo
 
 RING_S = 60.0
 """How long rows wait for us in BrainFlow's ring before it drops the oldest."""
@@ -45,8 +45,6 @@ class OpenBoard:
         Whether the next rows follow a reconnection.
     newest : float
         When rows last came, seconds of the session's clock.
-    markers : list of Marker
-        Waiting for the next chunk.
     """
 
     shim: Any
@@ -60,7 +58,6 @@ class OpenBoard:
     eight_channels: bool = False
     broken: bool = False
     newest: float = 0.0
-    markers: list[Marker] = field(default_factory=list)
     wall: WallClock = field(init=False)
     ring_rows: int = field(init=False)
 
@@ -120,33 +117,33 @@ class OpenBoard:
         return driver.explain(err, self.board, boards.transport(self.board), path)
 
     def describe(self, identity: Identity | None) -> StreamInfo:
-        """Describe the stream; ``device`` has ``notices``, sentences that the user should read."""
+        """Describe the stream; ``device`` has ``notes``, sentences that the user should read."""
         shim = driver.load_brainflow().BoardShim
         facts: dict[str, Any] = {"board": self.board, "brainflow": shim.get_version()}
-        notices = []
+        notes = []
         if self.port is not None:
             facts["port"] = self.port.path
             if self.port.serial_number:
                 facts["dongle"] = self.port.serial_number
             slow = ports.latency_problem(self.port.path)
             if slow:
-                notices.append(f"{slow.what} Mend it with `{slow.remedy}`.")
+                notes.append(f"{slow.what} Mend it with `{slow.remedy}`.")
         if self.board in boards.GAIN_BOARDS:
             facts["gain"] = self.gain
         if identity is not None and identity.firmware:
             facts["firmware"] = identity.firmware
         if self.eight_channels:
-            notices.append(
+            notes.append(
                 "A Daisy is plugged in, but the board was asked for as cyton: 8 channels at "
                 "250 Hz; --board cyton_daisy gives 16 at 125 Hz."
             )
-        notices += [
+        notes += [
             f"The session that last held this board (pid {lock.stale.pid}) ended without closing "
             "it; `rtbci recover` mends its recording if it needs it."
             for lock in self.locks
             if lock.stale is not None
         ]
-        facts["notices"] = notices
+        facts["notes"] = notes
         counting = self.layout.counting
         title = TITLES.get(self.board, self.board.removesuffix(boards.SUFFIX).lower())
         return StreamInfo(

@@ -175,9 +175,6 @@ class ReplaySource(Source):
             self._state.opened.close()
             self._state = None
 
-    def insert_marker(self, label: str) -> None:
-        """Stamp nothing: the timeline does."""
-
     def _stop(self, s: ReplayState, start: float, now: float) -> int:
         """Row up to which this read gives rows."""
         last = min(s.row + _ROWS_AT_ONCE, s.opened.n_rows)

@@ -1,15 +1,16 @@
 """The signal of the simulator: seeded, stateful, made in blocks of fixed size.
 
     white -> pole-zero cascade (1/f) -> spatial mixing ------------------------+
-    white -> AR(2) at 10 Hz  -> occipital topographies (alpha) ----------------+
+    white -> AR(2) at 10 Hz  -> occipital topographies (alpha) x gain(state) --+
     white -> AR(2) at 11, 21 Hz -> per motor area (mu, beta) x gain(state) ----+-> µV
     Poisson events -> blink waveform -> frontal topography --------------------+
     sine -> per-electrode amplitude and phase (line noise) --------------------+
-    gaze(state) -> one-pole -> horizontal topography (saccades, optional) -----+
+    white -> difference -> temporal topography (jaw) x gain(state) ------------+
+    gaze(state), lids(state) -> one-pole -> topographies of the eyes ----------+
 
-Everything but the gains and the gaze is independent of what the subject does, and is made
-``BLOCK`` rows at a time, so that no value depends on how rows are asked for.  Gains and gaze
-are recursions over rows, combined elementwise, which is chunk-invariant bit for bit as well.
+Everything but gains, gaze and lids is independent of what the subject does, and is made
+``BLOCK`` rows at a time, so that no value depends on how rows are asked for.  Gains, gaze and
+lids are recursions over rows, combined elementwise, which is chunk-invariant bit for bit as well.
 """
 
 from __future__ import annotations
@@ -35,11 +36,18 @@ _ENGAGED = {
     "both_hands": (1.0, 1.0, 0.0),
     "feet": (-0.3, -0.3, 1.0),
     "both_feet": (-0.3, -0.3, 1.0),
+    "tongue": (-0.5, -0.5, -0.5),
 }
 """How far a state desynchronises each motor area; the hands' areas idle more during feet
-imagery (Pfurtscheller & Lopes da Silva 1999, doi:10.1016/S1388-2457(99)00141-8)."""
-STATES = tuple(_ENGAGED)
+imagery, and all of them during that of the tongue (Pfurtscheller & Lopes da Silva 1999,
+doi:10.1016/S1388-2457(99)00141-8; Pfurtscheller et al. 2006,
+doi:10.1016/j.neuroimage.2005.12.003)."""
+_IDLE = (0.0, 0.0, 0.0)
+DEEDS = ("eyes_closed", "blink", "look_left", "look_right", "clench")
+"""What else the subject can do, as a signal check asks for it."""
+STATES = (*_ENGAGED, *DEEDS)
 _GAZE = {"left_hand": -1.0, "right_hand": 1.0}
+_LOOK = {"look_left": -1.0, "look_right": 1.0}
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,12 @@ class SignalConfig:
     saccade_uv : float
         Step at the outer canthi when the gaze follows a hand cue; 0 (none) by default: a
         decoder that reads it has learned the eyes.
+    closed : float
+        By what closed eyes multiply the amplitude of alpha.
+    look_uv : float
+        Step at the outer canthi when the subject is told to look to a side.
+    muscle_uv : float
+        RMS above the temples while the jaw is clenched.
     """
 
     background_uv: float = 10.0
@@ -84,6 +98,9 @@ class SignalConfig:
     line_hz: float = 50.0
     line_uv: float = 2.0
     saccade_uv: float = 0.0
+    closed: float = 2.5
+    look_uv: float = 150.0
+    muscle_uv: float = 40.0
 
 
 @dataclass
@@ -99,6 +116,11 @@ class SignalState:
     """Row of the next blink."""
     gain: Array = field(default_factory=lambda: np.zeros((1, 3)))
     gaze: Array = field(default_factory=lambda: np.zeros(1))
+    lids: Array = field(default_factory=lambda: np.zeros(1))
+    closed: Array = field(default_factory=lambda: np.zeros(1))
+    jaw: Array = field(default_factory=lambda: np.zeros(1))
+    noise: Array = field(default_factory=lambda: np.zeros((1, 0)))
+    """Last row of the noise that muscle is made of."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +128,8 @@ class SignalBlock:
     """State-independent parts of ``BLOCK`` rows, µV, each (BLOCK, n_electrodes)."""
 
     fixed: Array
+    alpha: Array
+    muscle: Array
     motor: tuple[Array, ...]
     """Mu and beta of each motor area, to be scaled by its gain."""
 
@@ -145,15 +169,18 @@ class SignalGenerator:
         ]
         self._blink_map = _topography(xyz, ("Fpz",), 0.45)[0]
         self._blink_wave = np.hanning(max(3, round(0.3 * rate)))
-        self._gaze_map = xyz[:, 0] * np.clip(xyz[:, 1] + 0.2, 0.0, None) * config.saccade_uv
+        self._gaze_map = xyz[:, 0] * np.clip(xyz[:, 1] + 0.2, 0.0, None)
+        jaw = _topography(xyz, ("T7", "T8"), 0.5).max(axis=0)
+        self._muscle_map = jaw * (config.muscle_uv / np.sqrt(2.0))
         self._erd_pole = float(np.exp(-1.0 / (config.erd_s * rate)))
         self._gaze_pole = float(np.exp(-1.0 / (0.015 * rate)))
+        self._lids_pole = float(np.exp(-1.0 / (0.05 * rate)))
         self.reset()
 
     def reset(self) -> None:
         """Begin again at row 0."""
-        seeds = np.random.SeedSequence(self._seed).spawn(5)
-        self._noise, self._alpha, self._mu, self._eyes, line = (
+        seeds = np.random.SeedSequence(self._seed).spawn(6)
+        self._noise, self._alpha, self._mu, self._eyes, line, self._jaw = (
             np.random.default_rng(s) for s in seeds
         )
         self._line_amplitude = self.config.line_uv * line.uniform(0.3, 1.7, self._n)
@@ -162,6 +189,7 @@ class SignalGenerator:
             pink=np.zeros((len(self._pink_sos), 2, self._n)),
             rhythms=[np.zeros((2, 2)), np.zeros((2, 3)), np.zeros((2, 3))],
             blink=np.zeros(len(self._blink_wave) - 1),
+            noise=np.zeros((1, self._n)),
         )
         # The slowest filter must have settled before the first row that anybody sees.
         for _ in range(_WARM_UP_BLOCKS):
@@ -175,7 +203,6 @@ class SignalGenerator:
         pink, s.pink = sosfilt(self._pink_sos, white, axis=0, zi=s.pink)
         fixed = pink @ self._mixing
         alpha = self._rhythm(0, self._alpha.standard_normal((BLOCK, 2)))
-        fixed += alpha @ self._occipital
         mu = self._rhythm(1, self._mu.standard_normal((BLOCK, 3)))
         mu += self._rhythm(2, self._mu.standard_normal((BLOCK, 3)))
         fixed += self._blinks()[:, None] * self._blink_map
@@ -183,23 +210,38 @@ class SignalGenerator:
             cycles = (s.rows + np.arange(BLOCK)) * (self.config.line_hz / self.rate)
             angle = 2 * np.pi * (cycles % 1.0)[:, None] + self._line_phase
             fixed += np.sin(angle) * self._line_amplitude
+        jaw = self._jaw.standard_normal((BLOCK, self._n))
+        muscle = np.diff(jaw, axis=0, prepend=s.noise) * self._muscle_map
+        s.noise = jaw[-1:]
         s.rows += BLOCK
-        return SignalBlock(fixed, tuple(mu[:, i, None] * self._motor[i] for i in range(3)))
+        motor = tuple(mu[:, i, None] * self._motor[i] for i in range(3))
+        return SignalBlock(fixed, alpha @ self._occipital, muscle, motor)
 
     def combine(self, block: SignalBlock, start: int, stop: int, state: str) -> Array:
         """Rows ``start:stop`` of a block as the subject makes them in one state, µV.
 
         Rows must be asked for in order and once: the gains are recursions over rows.
         """
+        s, config = self.state, self.config
         out = block.fixed[start:stop].copy()
-        engaged = np.tile(np.array(_ENGAGED[state]), (stop - start, 1))
-        gains, self.state.gain = _one_pole(engaged, self._erd_pole, self.state.gain)
+        engaged = np.tile(np.array(_ENGAGED.get(state, _IDLE)), (stop - start, 1))
+        gains, s.gain = _one_pole(engaged, self._erd_pole, s.gain)
         for i, motor in enumerate(block.motor):
-            out += motor[start:stop] * (1.0 - self.config.erd * gains[:, i, None])
-        if self.config.saccade_uv:
-            target = np.full(stop - start, _GAZE.get(state, 0.0))
-            gaze, self.state.gaze = _one_pole(target, self._gaze_pole, self.state.gaze)
-            out += gaze[:, None] * self._gaze_map
+            out += motor[start:stop] * (1.0 - config.erd * gains[:, i, None])
+
+        def level(target: float, pole: float, carried: Array) -> tuple[Array, Array]:
+            values, end = _one_pole(np.full(stop - start, target), pole, carried)
+            return values[:, None], end
+
+        closed, s.closed = level(float(state == "eyes_closed"), self._erd_pole, s.closed)
+        out += block.alpha[start:stop] * (1.0 + (config.closed - 1.0) * closed)
+        jaw, s.jaw = level(float(state == "clench"), self._lids_pole, s.jaw)
+        out += block.muscle[start:stop] * jaw
+        lids, s.lids = level(float(state == "blink"), self._lids_pole, s.lids)
+        out += lids * (config.blink_uv * self._blink_map)
+        side = config.saccade_uv * _GAZE.get(state, 0.0) + config.look_uv * _LOOK.get(state, 0.0)
+        gaze, s.gaze = level(side, self._gaze_pole, s.gaze)
+        out += gaze * self._gaze_map
         return out
 
     def _rhythm(self, which: int, white: Array) -> Array:

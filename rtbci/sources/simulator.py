@@ -1,5 +1,8 @@
 """The built-in board: seeded EEG with a subject who can imagine movements.
 
+The subject follows a script, or what is shown: she reacts to the markers of the session.  What
+she does is in the rows, so a recording of hers replays like any other.
+
 One thread owns the source; ``set_state`` may be called from any thread and takes effect at
 the first row that has not been read yet.  ``read`` never blocks.  The value of row k depends
 on the seed, on k and on the states up to k only, never on how rows are read.
@@ -27,6 +30,7 @@ from rtbci.sources.simulated_signal import (
     SignalConfig,
     SignalGenerator,
 )
+from rtbci.sources.simulated_subject import SimulatedSubject
 from rtbci.types import (
     Channel,
     ChannelType,
@@ -43,6 +47,9 @@ FULL_SCALE_UV = 187_500.0
 """Where the simulated amplifier rails: an ADS1299 at gain 24."""
 COUNTER_MODULUS = 256
 _MAX_ROWS_PER_READ = 4096
+
+
+_NEVER = np.iinfo(np.int64).max
 
 
 class Trouble(StrEnum):
@@ -129,7 +136,7 @@ class SimulatorState:
     block : SignalBlock | None
         The block that holds ``row``.
     cues : iterator
-        Cues that are still to come, after ``cue``.
+        Cues of the script that are still to come, after ``cue``.
     """
 
     begun: bool = False
@@ -167,14 +174,19 @@ class SimulatorSource(Source):
     disturbances : sequence of Disturbance
     accelerometer : bool
         Adds three ACCEL channels.
+    skill : float
+        By what the desynchronisation of ``signal`` is multiplied: her signal-to-noise ratio.
+        With 0 she imagines nothing.
+    reaction_s : tuple of float
+        Mean and standard deviation of the time from a marker to what she does.
     unpaced_rows : int
         Rows of a block when not paced.
 
     Raises
     ------
     BadInputError
-        On an impossible rate, an empty montage, a channel named twice, an unknown state or
-        channel in a disturbance.
+        On an impossible rate or skill, an empty montage, a channel named twice, an unknown state
+        or channel in a disturbance.
     """
 
     def __init__(
@@ -190,6 +202,8 @@ class SimulatorSource(Source):
         signal: SignalConfig | None = None,
         disturbances: Sequence[Disturbance] = (),
         accelerometer: bool = False,
+        skill: float = 1.0,
+        reaction_s: tuple[float, float] = (0.35, 0.08),
         unpaced_rows: int = 1000,
     ) -> None:
         if not (math.isfinite(rate) and rate >= 20):
@@ -203,8 +217,15 @@ class SimulatorSource(Source):
                 raise BadInputError(
                     f"the simulator can't disturb {d.channel!r}: its montage is {', '.join(names)}."
                 )
+        signal = signal or SignalConfig()
+        if not (math.isfinite(skill) and 0 <= skill * signal.erd <= 1):
+            raise BadInputError(
+                f"the simulated subject's skill is between 0 (imagines nothing) and "
+                f"{1 / signal.erd if signal.erd else math.inf:g}, got {skill:g}."
+            )
+        signal = dataclasses.replace(signal, erd=skill * signal.erd)
         if line_hz is not None:
-            signal = dataclasses.replace(signal or SignalConfig(), line_hz=line_hz)
+            signal = dataclasses.replace(signal, line_hz=line_hz)
         self._clock = clock or MonotonicClock()
         self._paced = paced
         self._script = script
@@ -213,7 +234,8 @@ class SimulatorSource(Source):
         self._unpaced_rows = unpaced_rows
         self._columns = {name: i for i, name in enumerate(names)}
         self._accelerometer = accelerometer
-        self._generator = SignalGenerator(names, rate, seed, signal or SignalConfig())
+        self._subject = SimulatedSubject(seed, reaction_s)
+        self._generator = SignalGenerator(names, rate, seed, signal)
         self._state = SimulatorState()
         self._wanted: str | None = None
         self._info = StreamInfo(
@@ -231,6 +253,7 @@ class SimulatorSource(Source):
         """Begin at row 0; its time is that of the first read."""
         self._generator.reset()
         self._wanted = None
+        self._subject.state.reset()
         self._state = SimulatorState()
         self._state.cues = self._cues()
         self._state.cue = next(self._state.cues, None)
@@ -254,8 +277,10 @@ class SimulatorSource(Source):
                 s.subject = s.cue[1]
                 markers.append(Marker(s.start + s.cue[0] / self._info.rate, s.subject))
                 s.cue = next(s.cues, None)
-            until = stop if s.cue is None else min(stop, s.cue[0])
-            parts.append(self._rows(until))
+            while self._reaction_row() <= s.row:
+                s.subject = self._subject.take()
+            scripted = _NEVER if s.cue is None else s.cue[0]
+            parts.append(self._rows(min(stop, scripted, self._reaction_row())))
         data = np.concatenate(parts) if parts else np.zeros((0, len(self._columns)), np.float32)
         rows = np.arange(first, stop)
         if self._accelerometer:
@@ -272,9 +297,6 @@ class SimulatorSource(Source):
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def insert_marker(self, label: str) -> None:
-        """Stamp nothing: the timeline does."""
-
     def set_state(self, state: str) -> None:
         """Have the subject imagine (or rest) from the next row that is read.
 
@@ -285,10 +307,21 @@ class SimulatorSource(Source):
         """
         self._wanted = _known(state)
 
+    def on_marker(self, marker: Marker) -> None:
+        """Show the subject what the session shows (:meth:`SimulatedSubject.react`)."""
+        self._subject.react(marker)
+
     @property
     def subject_state(self) -> str:
         """What the subject does at the newest row that was read."""
         return self._state.subject
+
+    def _reaction_row(self) -> int:
+        """Row at which the subject does what the markers asked for next."""
+        at = self._subject.next_s
+        if at == math.inf:
+            return _NEVER
+        return math.ceil((at - self._state.start) * self._info.rate - 1e-6)
 
     def _stop(self, now: float) -> int:
         """Row up to which this read gives rows."""

@@ -29,7 +29,7 @@ from rtbci.recording.reader import open_recording
 
 RATE = 250.0
 MIB = 1 << 20
-END_S = 60.0
+END_S = 100.0
 """How long a test waits for an end that never came; nothing is measured by it."""
 
 
@@ -108,6 +108,8 @@ REFUSED = [
     ("run --board cyton --lsl x", r"one source, got --board and --lsl"),
     ("run --serial-port /dev/ttyUSB0", r"--serial-port /dev/ttyUSB0 is for a board.*simulator"),
     ("run --lsl x --gain 24", r"--gain 24 is for a board.*--lsl x"),
+    ("run --file-stream a", r"--file-stream a is for --replay FILE.*the simulator"),
+    ("run --lsl x --file-board cyton", r"--file-board cyton is for --replay FILE.*--lsl x"),
     ("run --markers m", r"--markers m belongs to --lsl"),
     ("run --classes T1", r"classes 'T1' can't be read.*MARKER=CLASS"),
     ("run --classes T1=a,T1=b", r"marker 'T1' two classes"),
@@ -181,6 +183,7 @@ ENGINE_REFUSES = [
     ("--replay BAD/nameless.csv", 2, r"3 columns of numbers and no header"),
     ("--replay BAD/timeless.csv", 2, r"time stamp of row 30 is nan"),
     ("--replay BAD/good_raw.fif --montage C3,C4", 2, r"2 names but .* has 3 EEG channels"),
+    ("--replay BAD/nameless.csv --file-board nosuch", 2, r"no board 'nosuch'"),
     ("--board nosuch", 2, r"no board 'nosuch'; `rtbci boards` lists all"),
     ("--board cyton --gain 7", 2, r"Gain must be one of .*, got 7"),
     ("--board ganglion --board-param mac=1 --serial-port P", 1, r"P does not exist"),
@@ -223,7 +226,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     def start(*arguments: str, limit_bytes: int | None = None) -> subprocess.Popen[str]:
         limit = "" if limit_bytes is None else _file_limit(limit_bytes)
         made = subprocess.Popen(
-            [sys.executable, "-c", f"{limit}from rtbci.apps.cli import main; main()", *arguments],
+            [sys.executable, "-c", f"{limit}from rtbci.apps.entry import main; main()", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ Each frame carries its number, so the tests say which rows came, not how many or
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,16 @@ from rtbci.errors import BadInputError, SourceError
 from rtbci.sources import brainflow, ports
 from rtbci.sources.brainflow import BrainFlowSource
 from rtbci.sources.ports import PortEntry
-from rtbci.types import ChannelType, RawChunk, SourceClock, StreamInfo
+from rtbci.types import ChannelType, SourceClock
 
 if sys.platform == "win32":
     pytest.skip("ptys are POSIX only", allow_module_level=True)
 
 from cyton import CytonEmulator
 from cyton_firmware import SINE_UV, sine_hz, uv_per_count
+from reading import Reading
 
-TRIES = 3000
-"""Reads of 5 ms until a test gives up; how long one waits is never asserted."""
+RECONNECTIONS = 5
 
 
 @pytest.fixture(autouse=True)
@@ -46,33 +46,12 @@ def daisy() -> Iterator[CytonEmulator]:
         yield board
 
 
-class Session:
+class Session(Reading):
     """A source that is open, and all that it gave."""
 
     def __init__(self, board: str, port: str | None, gain: int | None = None) -> None:
-        self.source = BrainFlowSource(board, serial_port=port, gain=gain, clock=MonotonicClock())
-        self.chunks: list[RawChunk] = []
-
-    def __enter__(self) -> Session:
-        self.info: StreamInfo = self.source.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.source.close()
-
-    def read_until(self, enough: Callable[[], bool]) -> None:
-        for _ in range(TRIES):
-            chunk = self.source.read()
-            if len(chunk.data) or chunk.markers:
-                self.chunks.append(chunk)
-            if enough():
-                return
-            MonotonicClock().sleep(0.005)
-        raise AssertionError(f"gave up after {self.n_rows} rows")
-
-    def read_rows(self, n: int) -> None:
-        target = self.n_rows + n
-        self.read_until(lambda: self.n_rows >= target)
+        clock = MonotonicClock()
+        super().__init__(BrainFlowSource(board, serial_port=port, gain=gain, clock=clock), clock)
 
     def drain(self, newest: int) -> None:
         """Read until the row of this number is here."""
@@ -80,23 +59,18 @@ class Session:
 
     def is_silent(self) -> bool:
         """Whether rows have stopped: while some are under way, a source is simply back."""
-        try:
-            self.source.reconnect()
-        except SourceError:
-            return True
-        return False
+        return not self.reconnected()
 
-    @property
-    def n_rows(self) -> int:
-        return sum(len(chunk.data) for chunk in self.chunks)
-
-    @property
-    def data(self) -> np.ndarray:
-        return np.concatenate([chunk.data for chunk in self.chunks])
-
-    @property
-    def counters(self) -> np.ndarray:
-        return np.concatenate([c.counters for c in self.chunks if c.counters is not None])
+    def reconnect(self) -> None:
+        """Try until the board is back, as the engine does: on a busy machine it may take two."""
+        for _ in range(RECONNECTIONS):
+            try:
+                self.source.reconnect()
+            except SourceError as err:
+                why = err
+            else:
+                return
+        raise why
 
     def planted(self, channel: int = 0) -> np.ndarray:
         """Row numbers that the board planted in a channel."""
@@ -136,7 +110,7 @@ def test_the_stream_says_what_it_is(cyton: CytonEmulator) -> None:
     assert (info.counter_step, info.counter_modulus) == (1, 256)
     assert info.channels[0].full_scale == pytest.approx(187500.0)
     assert info.device["firmware"] == "v3.1.2"
-    assert info.device["notices"] == []
+    assert info.device["notes"] == []
     kinds = [channel.type for channel in info.channels]
     assert kinds == [ChannelType.EEG] * 8 + [ChannelType.ACCEL] * 3 + [ChannelType.MISC] * 10
     np.testing.assert_allclose(session.data[-1, 8:11], [0.1, -0.02, 1.0], rtol=1e-6)
@@ -159,8 +133,7 @@ def test_lost_frames_are_missing_and_nothing_else(cyton: CytonEmulator) -> None:
 def test_a_frame_with_a_wrong_end_is_dropped(cyton: CytonEmulator) -> None:
     with Session("cyton", cyton.port) as session:
         session.read_rows(10)
-        bad = cyton.truth().newest + 100
-        cyton.corrupt(at=[bad], byte=32)
+        [bad] = cyton.corrupt(ahead=[100], byte=32)
         session.drain(bad + 20)
     assert cyton.truth().corrupted == [(bad, 32)]
     planted = session.planted()
@@ -175,10 +148,11 @@ def test_bursts_and_a_stall_lose_nothing(cyton: CytonEmulator) -> None:
         session.read_rows(10)
         cyton.burst(0.1)
         session.read_rows(100)
-        cyton.stall(1.0)
+        cyton.stall(600.0)
         session.read_until(session.is_silent)
         with pytest.raises(SourceError, match=r"silent .* but still plugged in"):
             session.source.reconnect()
+        cyton.stall(0.0)
         session.read_rows(300)
     np.testing.assert_array_equal(np.diff(session.planted()), 1)
     assert all(not chunk.breaks for chunk in session.chunks)
@@ -192,7 +166,7 @@ def test_unplug_and_replug(cyton: CytonEmulator) -> None:
         with pytest.raises(SourceError, match=r"does not exist .* plug the board's dongle in"):
             session.source.reconnect()
         cyton.replug()
-        session.source.reconnect()
+        session.reconnect()
         before = session.n_rows
         session.read_rows(50)
     again = next(c for c in session.chunks if c.breaks)
@@ -201,7 +175,7 @@ def test_unplug_and_replug(cyton: CytonEmulator) -> None:
     assert again.counters[0] == 0
     planted = session.planted()
     truth = cyton.truth()
-    assert planted[before] == truth.starts[1]
+    assert planted[before] == truth.starts[-1] > truth.starts[0]
     np.testing.assert_array_equal(np.diff(planted[:before]), 1)
     np.testing.assert_array_equal(np.diff(planted[before:]), 1)
 
@@ -216,7 +190,7 @@ def test_a_dongle_found_by_us_may_come_back_under_another_name(
         cyton.unplug()
         session.read_until(session.is_silent)
         seen[:] = [PortEntry(elsewhere.port, "FT231X", ports.FTDI_DONGLE, "DM00ABCD")]
-        session.source.reconnect()
+        session.reconnect()
         session.read_rows(20)
         assert elsewhere.truth().starts
     assert [c.breaks for c in session.chunks if c.breaks] == [(0,)]
@@ -233,9 +207,9 @@ def test_a_board_switched_off_and_on_is_started_anew(
         with pytest.raises(SourceError, match="its board does not"):
             session.source.reconnect()
         cyton.power(True)
-        session.source.reconnect()
+        session.reconnect()
         session.read_rows(20)
-    assert len(cyton.truth().starts) == 2
+    assert len(cyton.truth().starts) >= 2
     assert [c.breaks for c in session.chunks if c.breaks] == [(0,)]
 
 
@@ -267,14 +241,13 @@ def test_daisy_losses_look_as_the_timeline_expects(daisy: CytonEmulator) -> None
     """A lost Cyton frame takes its row along; a lost Daisy frame repeats the last number."""
     with Session("cyton_daisy", daisy.port) as session:
         session.read_rows(10)
-        even = (daisy.truth().newest + 100) // 2 * 2
-        daisy.lose(at=[even, even + 41])
+        even, odd = daisy.lose(ahead=[100, 141])
         session.drain(even // 2 + 30)
     rows, counters = session.planted(0), session.counters
     stale = int(np.flatnonzero(rows == even // 2)[0])
     assert counters[stale] == counters[stale - 1]
     assert session.planted(8)[stale] == even // 2 - 1
-    assert (even + 41) // 2 not in rows
+    assert odd // 2 not in rows
     jump = int(np.flatnonzero(np.diff(rows) == 2)[0])
     assert (counters[jump + 1] - counters[jump]) % 256 == 4
 
@@ -284,7 +257,7 @@ def test_a_cyton_asked_for_by_name_leaves_its_daisy_out(daisy: CytonEmulator) ->
     with Session("cyton", daisy.port) as session:
         session.read_rows(50)
     assert session.info.rate == 250
-    assert "A Daisy is plugged in" in session.info.device["notices"][0]
+    assert "A Daisy is plugged in" in session.info.device["notes"][0]
     np.testing.assert_array_equal(np.diff(session.planted()), 1)
 
 
@@ -294,21 +267,11 @@ def test_the_gain_scales_and_survives_a_replug(cyton: CytonEmulator) -> None:
         cyton.unplug()
         session.read_until(session.is_silent)
         cyton.replug()
-        session.source.reconnect()
+        session.reconnect()
         session.read_rows(20)
     assert session.info.channels[0].full_scale == pytest.approx(4.5e6 / 6)
     assert session.planted()[-1] > cyton.truth().starts[1]
     assert np.abs(session.data[:, 1]).max() < SINE_UV * 1.01
-
-
-def test_markers_come_with_the_rows(cyton: CytonEmulator) -> None:
-    with Session("cyton", cyton.port) as session:
-        session.read_rows(10)
-        session.source.insert_marker("T1")
-        session.read_rows(10)
-    markers = [m for chunk in session.chunks for m in chunk.markers]
-    assert [m.label for m in markers] == ["T1"]
-    assert session.chunks[0].times[0] <= markers[0].time <= session.chunks[-1].received
 
 
 def test_one_session_holds_a_board(cyton: CytonEmulator) -> None:

@@ -18,6 +18,7 @@ from rtbci.calibration.pseudo_online import online_accuracy
 from rtbci.calibration.report import CalibrationReport
 from rtbci.calibration.track import follow, open_source, play
 from rtbci.calibration.trials import TrialConfig, cut, find_cues
+from rtbci.calibration.verdict import level
 from rtbci.clock import ManualClock
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
@@ -37,14 +38,32 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def old(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of profiles with one in it."""
+    root = tmp_path_factory.mktemp("profiles")
+    fit([made / "one.vhdr"], root, permutations=1)
+    return root
+
+
 def fit(files: list[Path], root: Path, **changes: Any) -> CalibrationReport:
-    settings: dict[str, Any] = {"classes": CLASSES, "permutations": 19, "profiles_dir": root}
+    settings: dict[str, Any] = {
+        "classes": CLASSES,
+        "decoder": "csp+lda",
+        "permutations": 19,
+        "profiles_dir": root,
+    }
     return calibrate(files, "P07", **(settings | changes))
 
 
 def test_a_calibrated_decoder_reads_another_recording(made: Path, tmp_path: Path) -> None:
     heard: list[str] = []
-    report = fit([made / "one.vhdr"], tmp_path, progress=lambda what, _: heard.append(what))
+    report = fit(
+        [made / "one.vhdr"],
+        tmp_path,
+        decoder="auto",
+        progress=lambda what, _: heard.append(what),
+    )
     card = report.profile.card
     assert card.classes == ("left", "right")
     assert card.electrodes == LABELS[:8]
@@ -66,11 +85,8 @@ def test_no_score_stands_without_its_control_table(made: Path, tmp_path: Path) -
     report = fit([made / "one.vhdr", made / "two.vhdr"], tmp_path, decoder="ts+lr")
     card = report.profile.card
     assert card.score.label == "across runs"
-    assert [c.name for c in card.controls] == [
-        "decoder",
-        "rim, low frequencies",
-        "central, low frequencies",
-    ]
+    assert [c.name for c in card.controls][:2] == ["decoder", "rim, low frequencies"]
+    assert len(card.controls) == 9
     rim = card.controls[1]
     assert rim.electrodes == 4
     assert rim.balanced is not None
@@ -80,6 +96,60 @@ def test_no_score_stands_without_its_control_table(made: Path, tmp_path: Path) -
     assert "40 trials (across runs), p = 0.050 by 19 permutations" in text
     assert "rim, low frequencies" in text
     assert report.to_dict()["score"]["balanced"] == card.score.balanced
+
+
+def test_the_profile_holds_all_that_was_found(made: Path, tmp_path: Path) -> None:
+    report = fit([made / "one.vhdr"], tmp_path, permutations=None)
+    card = load_profile("P07", tmp_path).card
+    assert card == report.profile.card
+    assert card.metrics is not None
+    assert card.metrics.balanced == card.score.balanced
+    assert card.verdict is not None
+    assert card.verdict.finding == "above chance"
+    assert card.verdict.looks == (20,)
+    assert card.curve is not None
+    assert card.curve.expected > 0.9
+    assert card.regressed == ("Fp1", "Fp2")
+    assert card.montage == LABELS
+    assert len(card.patterns) == 1
+    assert card.online.temperature > 0
+    assert card.chosen == (
+        "chose csp+lda: 1.00 on the folds of the choice; nothing else was tried",
+        "left nothing else",
+    )
+    text = "\n".join(report.lines())
+    assert "verdict: above chance" in text
+    assert "with 10 more trials expect" in text
+    assert "regressed out: Fp1, Fp2" in text
+    assert "bits/min" in text
+
+
+def test_a_second_look_at_a_session_spends_less(made: Path, tmp_path: Path) -> None:
+    first = fit([made / "one.vhdr"], tmp_path, permutations=1).profile.card.verdict
+    both = fit([made / "one.vhdr", made / "two.vhdr"], tmp_path, permutations=1)
+    second = both.profile.card.verdict
+    alone = fit([made / "two.vhdr"], tmp_path / "other", permutations=1).profile.card.verdict
+    assert first is not None
+    assert second is not None
+    assert alone is not None
+    assert second.looks == (20, 40)
+    assert first.level == alone.level
+    assert second.level == pytest.approx(level(40, (20,)), abs=1e-4)
+    assert second.level < level(40)
+
+
+def test_a_folder_that_can_not_be_written_is_said_before_anything_is_read(
+    made: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    heard: list[str] = []
+    with pytest.raises(BadInputError, match=r"can't be written to .*set RTBCI_HOME"):
+        fit(
+            [made / "one.vhdr"],
+            tmp_path / "file" / "subjects",
+            progress=lambda what, _: heard.append(what),
+        )
+    assert heard == []
 
 
 def test_a_rim_as_good_as_the_decoder_is_said() -> None:
@@ -169,7 +239,7 @@ def test_bad_trials_and_electrodes_are_left_out_and_counted(tmp_path: Path) -> N
 
 
 def test_the_electrodes_can_be_chosen(made: Path, tmp_path: Path) -> None:
-    report = fit([made / "one.vhdr"], tmp_path, electrodes=["c4", "C3"], decoder="csp+lda")
+    report = fit([made / "one.vhdr"], tmp_path, electrodes=["c4", "C3"], permutations=1)
     assert report.profile.card.electrodes == ("C4", "C3")
     with pytest.raises(BadInputError, match=r"electrode P3 is not in one\.vhdr, which has FC3"):
         fit([made / "one.vhdr"], tmp_path, electrodes=["P3"])
@@ -188,18 +258,20 @@ def test_the_electrodes_can_be_chosen(made: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_calibrated_is_refused_and_the_old_profile_stays(
-    made: Path, tmp_path: Path, changes: dict[str, Any], complaint: str
+    made: Path, old: Path, changes: dict[str, Any], complaint: str
 ) -> None:
-    old = fit([made / "one.vhdr"], tmp_path, permutations=1).profile
+    before = find_profile("P07", old)
     with pytest.raises(BadInputError, match=complaint):
-        fit([made / "two.vhdr"], tmp_path, **changes)
-    assert find_profile("P07", tmp_path) == old
+        fit([made / "two.vhdr"], old, **changes)
+    assert find_profile("P07", old) == before
+    assert before is not None
+    load_estimator(before)
 
 
 def test_two_trials_are_too_few(tmp_path: Path) -> None:
     path = tmp_path / "few.vhdr"
     write_imagery(path, 2)
-    with pytest.raises(BadInputError, match="class left has 1 usable trials, but each class"):
+    with pytest.raises(BadInputError, match="class left has 1 usable trial, but each class"):
         fit([path], tmp_path)
     assert find_profile("P07", tmp_path) is None
 
@@ -223,7 +295,13 @@ def test_all_electrodes_flat(tmp_path: Path) -> None:
 def test_imagined_fists_and_feet_of_a_real_subject(data_dir: Path, tmp_path: Path) -> None:
     """Fit on one run, decode another as a live session would."""
     folder = data_dir / "motor_imagery" / "eegmmidb" / "S001"
-    report = calibrate([folder / "S001R06.edf"], "S001", profiles_dir=tmp_path, permutations=9)
+    report = calibrate(
+        [folder / "S001R06.edf"],
+        "S001",
+        profiles_dir=tmp_path,
+        permutations=1,
+        decoder="csp+lda",
+    )
     card = report.profile.card
     assert card.classes == ("both_hands", "both_feet")
     assert len(card.electrodes) == 21

@@ -21,7 +21,7 @@ def test_the_command_line_prints_its_port_and_takes_commands(tmp_path: Path) -> 
     link = tmp_path / "ttyBoard"
     done = subprocess.run(
         [sys.executable, cyton.__file__, "--daisy", "--loss", "0.01", "--link", str(link)],
-        input="truth\nlose at=[5]\nunplug\nstall\nquit\n",
+        input="truth\nlose ahead=[5]\nunplug\nstall\nquit\n",
         capture_output=True,
         text=True,
         check=True,

@@ -5,64 +5,52 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from rtbci.clock import MonotonicClock
 from rtbci.config import TimelineConfig
 from rtbci.errors import BadInputError, SourceError
 from rtbci.sources.fieldtrip import FieldTripSource
+from rtbci.sources.fieldtrip_link import BufferLink
 from rtbci.timeline import Timeline
-from rtbci.types import ChannelType, Chunk, GapCause, Marker, RawChunk, SourceClock
+from rtbci.types import ChannelType, Chunk, GapCause, SourceClock
 
 if sys.platform == "win32":
     pytest.skip("stalls are made by POSIX signals", allow_module_level=True)
 
 from fieldtrip_buffer import INT16, BufferSpec, FieldTripBuffer, event_payload
-
-TRIES = 4000
-"""Reads of 5 ms until a test gives up; how long one waits is never asserted."""
+from reading import Reading
 
 
-class Session:
+class Session(Reading):
     """A source that is open, and all that it gave."""
 
-    def __init__(self, port: int, timeout_s: float = 3.0) -> None:
-        self.clock = MonotonicClock()
-        self.source = FieldTripSource("127.0.0.1", port, timeout_s=timeout_s, clock=self.clock)
-        self.chunks: list[RawChunk] = []
+    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+        clock = MonotonicClock()
+        super().__init__(
+            FieldTripSource("127.0.0.1", port, timeout_s=timeout_s, clock=clock), clock
+        )
+        self._port = port
 
-    def __enter__(self) -> Session:
-        self.info = self.source.open()
-        return self
+    def let_rows_gather(self) -> None:
+        """Read nothing until the buffer itself has had many more rows."""
+        link = BufferLink("127.0.0.1", self._port, 10.0)
+        try:
+            first = link.header().n_samples
+            self.wait_for(lambda: link.header().n_samples >= first + 100)
+        finally:
+            link.close()
 
-    def __exit__(self, *_: object) -> None:
-        self.source.close()
-
-    def read_until(self, done: Callable[[], bool]) -> None:
-        for _ in range(TRIES):
-            self.chunks.append(self.source.read())
-            if done():
-                return
-            self.clock.sleep(0.005)
-        raise AssertionError("what was waited for never came")
-
-    def read_rows(self, n: int) -> None:
-        until = self.n_rows + n
-        self.read_until(lambda: self.n_rows >= until)
-
-    def reconnect(self) -> None:
-        for _ in range(TRIES):
-            try:
-                self.source.reconnect()
-            except SourceError:
-                self.clock.sleep(0.005)
-            else:
-                return
-        raise AssertionError("the buffer never came back")
+    def overrun(self, buffer: FieldTripBuffer) -> None:
+        """Stall the buffer's process until its amplifier has more rows than its ring holds."""
+        buffer.stall()
+        stalled = self.clock.now()
+        enough_s = 2.5 * buffer.spec.capacity / buffer.spec.rate
+        self.read_until(lambda: self.clock.now() - stalled >= enough_s)
+        buffer.go_on()
+        self.read_until(lambda: bool(np.any(np.diff(self.numbers) > 1)))
 
     def reconnect_fails(self) -> bool:
         """Raise as soon as nothing is on its way any more."""
@@ -73,22 +61,6 @@ class Session:
         """Everything through a timeline."""
         timeline = Timeline(self.info, TimelineConfig(), self.clock)
         return [timeline.push(c) for c in self.chunks] + [timeline.flush()]
-
-    @property
-    def n_rows(self) -> int:
-        return sum(len(c.data) for c in self.chunks)
-
-    @property
-    def numbers(self) -> npt.NDArray[np.int64]:
-        return np.concatenate([c.data[:, 0] for c in self.chunks]).astype(np.int64)
-
-    @property
-    def counters(self) -> npt.NDArray[np.int64]:
-        return np.concatenate([c.counters for c in self.chunks if c.counters is not None])
-
-    @property
-    def markers(self) -> list[Marker]:
-        return [m for c in self.chunks for m in c.markers]
 
 
 def test_rows_names_and_events() -> None:
@@ -123,38 +95,45 @@ def test_integers_are_scaled_and_nameless_channels_are_numbered() -> None:
     np.testing.assert_array_equal(rows[:, 1:], 1.0)
 
 
-def test_a_late_event_finds_its_row() -> None:
+@pytest.mark.parametrize("busy", [False, True], ids=["read at once", "read later"])
+def test_a_late_event_finds_its_row(busy: bool) -> None:
     with FieldTripBuffer() as buffer, Session(buffer.port) as session:
         session.read_rows(50)
         row = int(session.numbers[20])
         _put_event(buffer.port, event_payload(row, "key", ""))
+        if busy:  # the event and many rows behind it come with one read
+            session.let_rows_gather()
         session.read_until(lambda: any(m.label == "key" for m in session.markers))
-    with_it = [i for i, c in enumerate(session.chunks) if any(m.label == "key" for m in c.markers)]
-    assert len(with_it) == 1
-    chunk = session.chunks[with_it[0]]
-    before = sum(len(c.data) for c in session.chunks[: with_it[0] + 1])
-    newest = int(session.numbers[before - 1])
-    [at] = [m for m in chunk.markers if m.label == "key"]
-    assert at.sample is None
-    assert at.time == pytest.approx(chunk.received - (newest + 1 - row) / 250, rel=0, abs=1e-9)
+        session.read_rows(10)
+    [key] = [m for c in session.pushed() for m in c.markers if m.label == "key"]
+    assert key.sample is not None
+    assert session.numbers[key.sample] == row
+
+
+def test_a_late_event_of_a_lost_row_goes_to_the_first_one_behind_it() -> None:
+    with FieldTripBuffer(BufferSpec(capacity=100)) as buffer, Session(buffer.port) as session:
+        session.read_rows(50)
+        session.overrun(buffer)
+        numbers = session.numbers
+        at = np.flatnonzero(np.diff(numbers) != 1)[0]
+        _put_event(buffer.port, event_payload(int(numbers[at]) + 1, "lost", ""))
+        _put_event(buffer.port, event_payload(int(numbers[at]), "before", ""))
+        session.read_until(lambda: {"lost", "before"} <= {m.label for m in session.markers})
+    rows = {m.label: m.sample for c in session.pushed() for m in c.markers}
+    assert (rows["before"], rows["lost"]) == (int(at), int(at) + 1)
 
 
 def test_a_ring_that_overran_is_a_loss_of_its_true_length() -> None:
     with FieldTripBuffer(BufferSpec(capacity=100)) as buffer, Session(buffer.port) as session:
         session.read_rows(150)
-        buffer.stall()
-        stalled = session.clock.now()
-        while session.clock.now() - stalled < 1.5:
-            session.chunks.append(session.source.read())
-            session.clock.sleep(0.005)
-        buffer.go_on()
+        session.overrun(buffer)
         session.read_rows(150)
     np.testing.assert_array_equal(session.counters, session.numbers)
     jumps = np.diff(session.numbers)
-    (at,) = np.flatnonzero(jumps != 1)
-    (gap,) = [g for c in session.pushed() for g in c.gaps]
-    assert (gap.sample, gap.missing) == (int(at) + 1, int(jumps[at]) - 1)
-    assert gap.cause is GapCause.LOST_FRAMES
+    lost = [(int(at) + 1, int(jumps[at]) - 1) for at in np.flatnonzero(jumps != 1)]
+    gaps = [g for c in session.pushed() for g in c.gaps]
+    assert [(g.sample, g.missing) for g in gaps] == lost
+    assert {g.cause for g in gaps} == {GapCause.LOST_FRAMES}
 
 
 def test_a_stalled_buffer_is_read_on_without_loss() -> None:
@@ -164,7 +143,7 @@ def test_a_stalled_buffer_is_read_on_without_loss() -> None:
         with pytest.raises(SourceError, match=r"gave no answer in 0.3 s"):
             session.read_until(session.reconnect_fails)
         buffer.go_on()
-        session.reconnect()
+        session.wait_for(session.reconnected)
         session.read_rows(200)
     np.testing.assert_array_equal(np.diff(session.numbers), 1)
     assert all(c.breaks == () for c in session.chunks)
@@ -179,14 +158,10 @@ def test_a_killed_buffer_comes_back_with_a_break() -> None:
         with pytest.raises(SourceError, match=r"can be reached at .*; start it, or check"):
             session.source.reconnect()
         buffer.start()
-        session.reconnect()
+        session.wait_for(session.reconnected)
         before = session.n_rows
         session.read_rows(100)
-    row, breaks = 0, []
-    for chunk in session.chunks:
-        breaks += [row + b for b in chunk.breaks]
-        row += len(chunk.data)
-    assert breaks == [before]
+    assert session.breaks == [before]
     np.testing.assert_array_equal(np.diff(session.numbers[before:]), 1)
     gaps = [g for c in session.pushed() for g in c.gaps]
     assert [g.cause for g in gaps] == [GapCause.RECONNECT]

@@ -14,12 +14,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mne
 import pytest
 from cyton import CytonEmulator
 from lsl_outlet import LslOutlet, OutletSpec
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 LIVE_S = 4
+PLAYED, PLAYED_S = "S001R04.edf", 40
+"""What is played three times, but neither calibrated nor scored, is cut to its beginning."""
 EXAMPLES = "MNE-eegbci-data/files/eegmmidb/1.0.0/S001"
 
 
@@ -38,7 +41,11 @@ def home(tmp_path: Path, data_dir: Path) -> Path:
     target = tmp_path / EXAMPLES
     target.mkdir(parents=True)
     for path in source.glob("*.edf"):
-        (target / path.name).symlink_to(path)
+        if path.name == PLAYED:
+            begin = mne.io.read_raw_edf(path, verbose="error").crop(0, PLAYED_S, include_tmax=False)
+            begin.export(target / path.name, verbose="error")
+        else:
+            (target / path.name).symlink_to(path)
     return tmp_path
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,13 @@ import psutil
 import pytest
 from cyton import CytonEmulator
 
+from rtbci.apps.host import Send, run_session
+from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.recording.reader import open_recording
 from rtbci.recording.recover import recover
 
-RTBCI = [sys.executable, "-c", "from rtbci.apps.cli import main; main()"]
-END_S = 30.0
+RTBCI = [sys.executable, "-c", "from rtbci.apps.entry import main; main()"]
+END_S = 100.0
 """How long a test waits for an end that never came; nothing is measured by it."""
 
 
@@ -92,7 +96,8 @@ def test_json_is_one_object_a_line_and_the_summary_is_last(tmp_path: Path) -> No
         "seconds",
     } <= set(summary)  # fmt: skip
     assert set(summary["latency_ms"]) >= {"p50", "p99", "p999", "max", "stages"}
-    assert lines[1]["uv"].keys() == {"C3", "Cz", "C4"}
+    first = next(e for e in lines if e["event"] == "forecast")  # perhaps before "started"
+    assert first["uv"].keys() == {"C3", "Cz", "C4"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -107,6 +112,99 @@ def test_ctrl_c_and_sigterm_end_with_the_summary(tmp_path: Path, number: signal.
         assert gone(engine)
     assert open_recording(recording).summary is not None
     assert recover(recording) == []
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + END_S
+    while not done():
+        assert time.monotonic() < until, "what was waited for never came"
+        time.sleep(0.02)
+
+
+@contextmanager
+def on_a_terminal(home: Path, *arguments: str) -> Iterator[tuple[int, bytearray, Any]]:
+    """A session in front of a terminal; gives its keyboard, its screen and the process."""
+    mine, its = os.openpty()
+    take_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    session = subprocess.Popen(
+        [sys.executable, "-c", take_terminal + RTBCI[-1], "run", *arguments],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        env=os.environ | {"RTBCI_HOME": str(home), "TERM": "xterm"},
+    )
+    os.close(its)
+    screen = bytearray()
+    reader = threading.Thread(target=drain, args=(mine, screen))
+    reader.start()
+    try:
+        yield mine, screen, session
+    finally:
+        session.kill()
+        session.wait()
+        reader.join()  # once the engine has gone, too
+        os.close(mine)
+
+
+def test_keys_of_the_live_view_mark_stop_outputs_and_quit(tmp_path: Path) -> None:
+    arguments = ("--model", "ar", "--record", str(tmp_path), "--osc", "127.0.0.1:9")
+    with on_a_terminal(tmp_path, *arguments) as (keyboard, screen, session):
+        wait_until(lambda: b"STOP outputs" in screen)
+        [folder] = tmp_path.glob("sub-*")
+
+        def written() -> list[str]:
+            commands = open_recording(folder).commands()
+            mine = [c for c in commands if c.values.get("origin", "user") == "user"]
+            return [c.kind for c in mine if c.kind in ("marker", "outputs")]
+
+        os.write(keyboard, b"m")
+        wait_until(lambda: written() == ["marker"])
+        os.write(keyboard, b"s")
+        wait_until(lambda: b"OUTPUTS STOPPED" in screen)
+        os.write(keyboard, b"\x1b[A")  # an arrow is no key of ours
+        os.write(keyboard, b"s")
+        wait_until(lambda: written() == ["marker", "outputs", "outputs"])
+        os.write(keyboard, b"q")
+        assert session.wait(END_S) == 0
+    recording = open_recording(folder)
+    assert [m.label for m in recording.markers() if m.origin == "user"] == ["user"]
+    stopped = [c.values["stopped"] for c in recording.commands() if c.kind == "outputs"]
+    assert stopped == [True, False]
+    assert recording.summary is not None
+
+
+def drain(terminal: int, screen: bytearray) -> None:
+    """Keep what a terminal shows, until nobody writes to it any more."""
+    with contextlib.suppress(OSError):  # how Linux says that
+        while shown := os.read(terminal, 4096):
+            screen.extend(shown)
+
+
+def test_commands_reach_a_session_and_what_is_none_is_said(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    sends: list[Send] = []
+
+    def act(event: dict[str, Any]) -> None:
+        told.append(event)
+        if event["event"] == "started":
+            sends[0]({"command": "dance"})
+            now = time.monotonic()
+            sends[0]({"command": "mark", "label": "feet", "time": now, "origin": "cue"})
+        elif event["event"] == "marker" and event["origin"] == "cue":
+            sends[0]({"command": "stop"})
+
+    source = SourceSettings(name="simulator")
+    settings = RunSettings(source=source, model="ar", montage="C3,Cz,C4", record=str(tmp_path))
+    summary = run_session(settings, act, ready=sends.append)
+    sends[0]({"command": "mark", "label": "after the end"})  # nobody listens; nothing happens
+    [note] = [e["message"] for e in told if e["event"] == "note"]
+    assert "there is no command 'dance'" in note
+    [sample] = [e["sample"] for e in told if e["event"] == "marker" and e["origin"] == "cue"]
+    markers = open_recording(Path(summary["recording"])).markers()
+    assert [(m.label, m.sample) for m in markers if m.origin == "cue"] == [("feet", sample)]
+    done = rtbci("replay", summary["recording"], "--verify", home=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_engine_that_is_killed_is_said_and_its_recording_mended(tmp_path: Path) -> None:
@@ -222,13 +320,14 @@ def test_a_cyton_that_is_unplugged_comes_back_behind_a_gap(tmp_path: Path) -> No
                 elif seen[-1]["event"] == "gap":
                     session.send_signal(signal.SIGINT)
         assert session.returncode == 0
-    names = [e["event"] for e in seen if e["event"] not in ("late", "stalled", "note")]
+    names = [e["event"] for e in seen if e["event"] not in ("late", "stalled", "flowing", "note")]
     assert names == ["started", "lost", "reconnected", "gap", "summary"]
     summary = seen[-1]
     numbers = planted(Path(summary["recording"]))
     [gap] = summary["gaps"]
     assert gap["cause"] == "reconnect"
     missing = numbers[gap["sample"]] - numbers[gap["sample"] - 1] - 1
-    # The board's clock and the computer's agree on the gap to a few samples.
-    assert gap["missing"] == pytest.approx(missing, abs=8)
+    # By the computer's clock, which a busy machine reads late; the gap has some 700 rows.
+    assert missing > 400
+    assert gap["missing"] == pytest.approx(missing, abs=100)
     assert summary["lost"] == 1

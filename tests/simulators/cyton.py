@@ -11,7 +11,7 @@ For tests::
 
 For people: ``python tests/simulators/cyton.py --daisy --loss 0.01`` prints the port's path on
 its first line and then takes commands from stdin, one a line: ``lose fraction=0.01``,
-``lose at=[100,101]``, ``corrupt at=[200] byte=32``, ``burst period_s=0.02``,
+``lose ahead=[100,101]``, ``corrupt ahead=[200] byte=32``, ``burst period_s=0.02``,
 ``stall seconds=3``, ``silence on=true``, ``power on=false``, ``unplug``, ``replug``, ``truth``,
 ``quit``.  Each is answered by one line of JSON.
 
@@ -270,16 +270,25 @@ class Process:
             pause = min(pause, max(self.burst_at, self.faults.stalled_until, now + 0.001) - now)
         return max(0.0, pause)
 
-    def _lose(self, fraction: float = 0.0, at: list[int] | None = None) -> None:
+    def _lose(self, fraction: float = 0.0, ahead: list[int] | None = None) -> dict[str, Any]:
         self.faults.lose_fraction = fraction
-        self.faults.lose_at.update(at or ())
+        at = self._ahead(ahead)
+        self.faults.lose_at.update(at)
+        return {"at": at}
 
     def _corrupt(
-        self, fraction: float = 0.0, at: list[int] | None = None, byte: int | None = None
-    ) -> None:
+        self, fraction: float = 0.0, ahead: list[int] | None = None, byte: int | None = None
+    ) -> dict[str, Any]:
         self.faults.corrupt_fraction = fraction
-        self.faults.corrupt_at.update(at or ())
+        at = self._ahead(ahead)
+        self.faults.corrupt_at.update(at)
         self.faults.corrupt_byte = byte
+        return {"at": at}
+
+    def _ahead(self, steps: list[int] | None) -> list[int]:
+        """Numbers of frames so far behind the newest even one; none of them is made yet."""
+        newest = self.truth.newest // 2 * 2
+        return [newest + step for step in steps or () if step > 1]
 
     def _burst(self, period_s: float = 0.0) -> None:
         self.faults.burst_s = period_s
@@ -340,22 +349,30 @@ class CytonEmulator:
         """Process id, for a test that stops or kills the emulator itself."""
         return self._process.pid
 
-    def lose(self, *, fraction: float = 0.0, at: list[int] | None = None) -> None:
-        """From now on the radio loses this fraction of the frames, and those numbered ``at``."""
-        self._ask("lose", fraction=fraction, at=at or [])
+    def lose(self, *, fraction: float = 0.0, ahead: list[int] | None = None) -> list[int]:
+        """From now on the radio loses this fraction of the frames, and those ``ahead``.
+
+        Gives the numbers of the latter, which count from the newest even frame.
+        """
+        answer = self._ask("lose", fraction=fraction, ahead=ahead or [])
+        return list(answer["at"])
 
     def corrupt(
-        self, *, fraction: float = 0.0, at: list[int] | None = None, byte: int | None = None
-    ) -> None:
-        """From now on one byte is flipped in this fraction of frames, and in those ``at``."""
-        self._ask("corrupt", fraction=fraction, at=at or [], byte=byte)
+        self, *, fraction: float = 0.0, ahead: list[int] | None = None, byte: int | None = None
+    ) -> list[int]:
+        """From now on one byte is flipped in this fraction of frames, and in those ``ahead``.
+
+        Gives the numbers of the latter, as :meth:`lose` does.
+        """
+        answer = self._ask("corrupt", fraction=fraction, ahead=ahead or [], byte=byte)
+        return list(answer["at"])
 
     def burst(self, period_s: float) -> None:
         """Deliver frames in bunches, as USB does; 0 delivers each at once."""
         self._ask("burst", period_s=period_s)
 
     def stall(self, seconds: float) -> None:
-        """Hold all frames back for so long, then deliver the backlog."""
+        """Hold all frames back for so long (0 ends it), then deliver the backlog."""
         self._ask("stall", seconds=seconds)
 
     def silence(self, on: bool = True) -> None:

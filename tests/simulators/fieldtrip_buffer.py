@@ -10,16 +10,14 @@ Column 0 holds the number of the row; the others 2 units.  Row 100 n has the eve
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socketserver
 import struct
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
-from types import TracebackType
+
+from sending import SenderProcess
 
 PUT_HDR, PUT_DAT, PUT_EVT, PUT_OK, PUT_ERR = 0x101, 0x102, 0x103, 0x104, 0x105
 GET_HDR, GET_DAT, GET_EVT, GET_OK, GET_ERR = 0x201, 0x202, 0x203, 0x204, 0x205
@@ -54,52 +52,23 @@ class BufferSpec:
     capacity: int = 100_000
 
 
-class FieldTripBuffer:
+class FieldTripBuffer(SenderProcess):
     """The process that serves; use as a context manager."""
 
     def __init__(self, spec: BufferSpec | None = None) -> None:
         self.spec = spec or BufferSpec()
-        self._process: subprocess.Popen[str] | None = None
 
     @property
     def port(self) -> int:
         return self.spec.port
 
-    def __enter__(self) -> FieldTripBuffer:
-        self.start()
-        return self
+    def arguments(self) -> list[str]:
+        """Give this program, with the same port after a restart."""
+        return [__file__, json.dumps(asdict(self.spec))]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        """Start (again, on the same port), and wait until it listens."""
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(asdict(self.spec))],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.spec = replace(self.spec, port=int(self._process.stdout.readline()))
-
-    def stall(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+    def ready(self, said: str) -> None:
+        """It says where it listens."""
+        self.spec = replace(self.spec, port=int(said))
 
 
 class Contents:

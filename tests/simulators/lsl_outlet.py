@@ -10,13 +10,10 @@ comes at once.  A sender of markers says ``m0``, ``m1``, ... (or numbers) every 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import TracebackType
+
+from sending import SenderProcess
 
 
 @dataclass(frozen=True)
@@ -43,52 +40,15 @@ class OutletSpec:
     value: float = 1.0
 
 
-class LslOutlet:
+class LslOutlet(SenderProcess):
     """The process that sends; use as a context manager."""
 
     def __init__(self, *streams: OutletSpec) -> None:
         self._streams = streams
-        self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> LslOutlet:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        """Start (again), and wait until all streams are announced."""
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps([asdict(s) for s in self._streams])],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def stall(self) -> None:
-        """Stop the process where it is."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """End a stall."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End the process without a farewell."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+    def arguments(self) -> list[str]:
+        """Give this program, with all streams."""
+        return [__file__, json.dumps([asdict(s) for s in self._streams])]
 
 
 def main() -> None:
@@ -134,5 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main()

@@ -38,9 +38,6 @@ class FakeSource:
     def close(self) -> None:
         pass
 
-    def insert_marker(self, label: str) -> None:
-        pass
-
     def reconnect(self) -> None:
         self.calls.append(self.clock.now())
         if self.refuse > 0:

@@ -192,6 +192,21 @@ def test_xdf_gap_is_a_break_and_wrong_rate_is_measured(tmp_path: Path) -> None:
     assert recording.times[1000] - recording.times[999] == pytest.approx(30.0, abs=0.1)
 
 
+def test_xdf_with_two_streams_of_eeg_says_so_and_plays_the_one_that_is_named(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "two.xdf"
+    stamps = (np.arange(1000) / 100.0).tolist()
+    two = [XdfStream(name, "EEG", stamps, k * NOISE, 100.0) for k, name in ((1, "a"), (2, "b"))]
+    write_xdf(path, two)
+    first, second = read_recording(path), read_recording(path, stream="b")
+    [note] = [n for n in first.info.device["notes"] if "--file-stream" in n]
+    assert note == "'a' is played; --file-stream takes another stream of EEG: 'b'"
+    assert (first.info.device["stream"], second.info.device["stream"]) == ("a", "b")
+    assert not any("--file-stream" in n for n in second.info.device.get("notes", ()))
+    np.testing.assert_allclose(second.data, 2 * first.data, rtol=1e-6)
+
+
 def test_xdf_without_the_stream_that_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "live.xdf"
     write_xdf(path, [XdfStream("Mark", "Markers", [1.0], ["a"])])

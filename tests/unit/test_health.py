@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,23 @@ def test_a_new_segment_keeps_the_verdicts() -> None:
 def test_a_window_of_one_sample_is_refused() -> None:
     with pytest.raises(BadInputError, match=r"window_s is 0\.001 s, which is 0 samples at 250 Hz"):
         HealthMonitor(stream(1), HealthConfig(window_s=0.001))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"window_s": 0.0}, r"health\.window_s must be above 0, got 0\.0"),
+        ({"noisy_uv": -1.0}, r"health\.noisy_uv must be above 0, got -1\.0"),
+        ({"noisy_uv": math.nan}, r"health\.noisy_uv must be above 0, got nan"),
+        ({"flat_uv": -0.1}, r"health\.flat_uv must be 0 or more, got -0\.1"),
+        ({"recover_s": math.inf}, r"health\.recover_s must be 0 or more, got inf"),
+        ({"railed_share": 0.0}, r"railed_share is a share of the samples.* got 0\.0"),
+        ({"railed_share": 1.5}, r"railed_share is a share of the samples.* got 1\.5"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(change: dict[str, float], says: str) -> None:
+    with pytest.raises(BadInputError, match=says):
+        HealthMonitor(stream(1), HealthConfig(**change))
 
 
 def test_railed_channels_of_a_real_openbci_recording(data_dir: Path) -> None:

@@ -224,3 +224,19 @@ def test_what_does_not_fit_the_stream_is_spelled_out(saved: Profile) -> None:
         streaming_decoder(saved, NAMES, other)
     norm = SessionConfig(preprocess=PreprocessConfig(ema_s=5.0))
     assert streaming_decoder(saved, NAMES, norm).calibrated
+
+
+def test_a_stream_with_other_electrodes_near_the_eyes_is_refused(tmp_path: Path) -> None:
+    """What is regressed out of a decoder's electrodes is part of what it was fitted on."""
+    made = save_profile(card(regressed=("Fp1",), montage=(*NAMES, "Fp1")), fitted(), tmp_path)
+    assert streaming_decoder(made, (*NAMES, "Fp1", "O1"), SessionConfig()).calibrated
+    with pytest.raises(BadInputError, match=r"fitted with Fp1 regressed out .* lacks Fp1"):
+        streaming_decoder(made, NAMES, SessionConfig())
+    with pytest.raises(BadInputError, match=r"this stream also has Fp2; use the montage"):
+        streaming_decoder(made, (*NAMES, "Fp1", "Fp2"), SessionConfig())
+
+
+def test_a_stream_that_is_too_slow_for_the_decoder_is_refused(saved: Profile) -> None:
+    assert streaming_decoder(saved, NAMES, SessionConfig(), 1000.0).calibrated
+    with pytest.raises(BadInputError, match=r"fitted at 250 Hz, .* this stream has 64 Hz"):
+        streaming_decoder(saved, NAMES, SessionConfig(), 64.0)

@@ -83,6 +83,16 @@ def check(folder: Path, whole: int, chunk_rows: int) -> None:
         assert len(raw.annotations) == 2 * whole
 
 
+@pytest.mark.parametrize("room", [0, 50])
+def test_a_disk_that_is_full_from_the_start_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(os, "write", Disk(room).write)
+    with pytest.raises(BadInputError, match=r"nothing can be recorded in .*: No space left"):
+        begin(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("room", [0, 1, 100, 350, 700, 900, 1234, 2222, 4000])
 def test_a_full_disk_leaves_whole_chunks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int

@@ -69,8 +69,9 @@ def test_a_recording_is_found_by_its_folder_and_by_any_file_in_it(tmp_path: Path
     assert find_recording(files.folder) == files
     assert find_recording(files.main.commands) == files
     assert is_recording(files.folder)
-    assert not is_recording(tmp_path)
+    assert is_recording(tmp_path)  # it holds no other
     begin(tmp_path, "P08")
+    assert not is_recording(tmp_path)
     assert [f.stem for f in find_recordings(tmp_path)] == [
         "sub-P07_task-live_run-01",
         "sub-P08_task-live_run-01",
@@ -82,10 +83,18 @@ def test_what_is_no_recording_is_said(tmp_path: Path) -> None:
         find_recording(tmp_path / "none")
     with pytest.raises(BadInputError, match=r"is no recording of rtbci: .* _session.json"):
         find_recording(tmp_path)
+    (tmp_path / "others.edf").touch()
+    with pytest.raises(BadInputError, match=r"another program's file: rtbci run --replay .*edf$"):
+        find_recording(tmp_path / "others.edf")
     begin(tmp_path)
     begin(tmp_path)
     with pytest.raises(BadInputError, match=r"holds 2 recordings; name one .*run-01, .*run-02\."):
         find_recording(tmp_path)
+
+
+def test_the_only_recording_of_a_folder_is_meant(tmp_path: Path) -> None:
+    only = begin(tmp_path / "here")
+    assert find_recording(tmp_path) == find_recording(only.folder) == only
 
 
 def test_further_streams_are_found_by_their_files(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from rtbci.sources.simulator import (
     Trouble,
     cue_script,
 )
-from rtbci.types import ChannelType, FloatArray, RawChunk, SourceClock
+from rtbci.types import ChannelType, FloatArray, Marker, RawChunk, SourceClock
 
 
 def drain(source: SimulatorSource) -> list[RawChunk]:
@@ -182,8 +182,8 @@ def test_set_state_acts_from_the_next_row_and_is_checked() -> None:
     clock.advance(1.0)
     source.read()
     assert source.subject_state == "left_hand"
-    with pytest.raises(BadInputError, match="no state 'tongue'; it knows: rest, left_hand"):
-        source.set_state("tongue")
+    with pytest.raises(BadInputError, match="no state 'elbow'; it knows: rest, left_hand"):
+        source.set_state("elbow")
 
 
 def test_blinks_are_frontal_and_saccades_follow_the_cue() -> None:
@@ -281,6 +281,7 @@ def test_cue_script_balances_its_rounds() -> None:
 def test_bad_requests_are_refused_in_a_sentence() -> None:
     for kwargs, match in (
         ({"rate": 0.0}, "at least 20 Hz, got 0 Hz"),
+        ({"skill": 9.0}, r"skill is between 0 \(imagines nothing\) and 2, got 9"),
         ({"montage": ()}, "at least one electrode"),
         ({"montage": ("C3", "c3.")}, "named twice: C3"),
         ({"disturbances": [Disturbance(Trouble.FLAT, 0, 1, "O9")]}, "can't disturb 'O9'"),
@@ -290,3 +291,69 @@ def test_bad_requests_are_refused_in_a_sentence() -> None:
     source = SimulatorSource(paced=False, duration_s=3.0, script=[(2.0, "rest"), (1.0, "feet")])
     with pytest.raises(BadInputError, match=r"goes back in time at 1 s"):
         drain(source)
+
+
+def told(markers: list[Marker], **changes: float) -> list[tuple[float, str]]:
+    """States of a subject who is shown markers, by the time of the first row of each."""
+    clock = ManualClock()
+    source = SimulatorSource(("C3", "C4"), clock=clock, **changes)  # type: ignore[arg-type]
+    source.open()
+    states: list[tuple[float, str]] = []
+    while clock.now() < 12.0:
+        for marker in [m for m in markers if m.time <= clock.now()]:
+            markers.remove(marker)
+            source.on_marker(marker)
+        source.read()
+        if not states or states[-1][1] != source.subject_state:
+            states.append((clock.now(), source.subject_state))
+        clock.advance(0.02)
+    return states
+
+
+def test_the_subject_reacts_to_markers_a_moment_later() -> None:
+    cues = [
+        Marker(1.0, "left_hand", 1.0),
+        Marker(2.0, "block", 9.0),
+        Marker(4.0, "relax"),
+        Marker(5.0, "ignore_left_hand", 1.0),
+        Marker(6.0, "eyes_closed", 2.0),
+        Marker(10.0, "tongue"),
+    ]
+    states = told(cues)
+    assert [s for _, s in states] == ["rest", "left_hand", "rest", "eyes_closed", "rest", "tongue"]
+    assert all(
+        0.05 < at - due < 0.8
+        for (at, _), due in zip(states[1:], (1.0, 4.0, 6.0, 8.0, 10.0), strict=True)
+    )
+
+
+def test_a_new_cue_takes_the_place_of_what_was_to_come() -> None:
+    quick = [Marker(1.0, "clench", 2.0), Marker(3.0, "look_left", 1.0), Marker(4.0, "right_hand")]
+    assert [s for _, s in told(quick)][1:] in (
+        ["clench", "look_left", "right_hand"],
+        ["clench", "rest", "look_left", "right_hand"],
+        ["clench", "look_left", "rest", "right_hand"],
+        ["clench", "rest", "look_left", "rest", "right_hand"],
+    )
+
+
+def test_without_skill_a_state_changes_nothing() -> None:
+    script = [(0.5, "left_hand"), (2.0, "feet")]
+    idle, busy = (
+        rows(drain(SimulatorSource(paced=False, duration_s=4.0, script=s, skill=0.0)))
+        for s in (None, script)
+    )
+    assert idle.tobytes() == busy.tobytes()
+
+
+def test_deeds_of_the_signal_check_are_where_they_belong() -> None:
+    names = ("Fp1", "F7", "F8", "T7", "Cz", "O1")
+    script = [(0.0, "rest"), (20.0, "eyes_closed"), (40.0, "look_left"), (60.0, "clench")]
+    x = rows(drain(SimulatorSource(names, paced=False, duration_s=80.0, script=script)))
+    rest, closed, look, jaw = (x[i * 5000 + 250 : (i + 1) * 5000] for i in range(4))
+    assert power(closed, 10)[5] > 3 * power(rest, 10)[5]
+    side = np.median(look[:, 1] - look[:, 2]) - np.median(rest[:, 1] - rest[:, 2])
+    assert side > 40
+    high = [np.diff(part, axis=0).std(axis=0) for part in (rest, jaw)]
+    assert high[1][3] > 3 * high[0][3]
+    assert high[1][4] < 2 * high[0][4]

@@ -84,7 +84,7 @@ def test_it_sees_its_electrodes_in_its_order_band_passed() -> None:
     push(d, x)
     d.decode(np.ones(len(STREAM), dtype=np.bool_))
     columns = [STREAM.index("C4"), STREAM.index("C3")]
-    whole = CausalView(columns, RATE, ViewConfig()).push(x)
+    whole = CausalView(columns, RATE, ViewConfig(), STREAM).push(x)
     np.testing.assert_array_equal(estimator.asked[0], whole[-500:, 0].T[np.newaxis])
 
 

@@ -454,6 +454,31 @@ def test_a_board_marker_stays_with_its_row() -> None:
     assert session.rows[marker.sample] == 1000
 
 
+def test_a_marker_of_a_row_that_came_earlier_keeps_its_row() -> None:
+    link = Link(lost=[(999, 1)])
+    raw = link.chunks(3000)
+    late = len(raw) // 2
+    rows = np.concatenate([c.data[:, 0] for c in raw[:late]])
+    back = int(np.flatnonzero(rows == 1000)[0]) - len(rows)
+    assert back < 0
+    marker = Marker(0.0, "7", origin="board", sample=back)  # whatever its time
+    raw[late] = replace(raw[late], markers=(marker,))
+    session = run(link.info(), raw)
+    (marker,) = session.markers
+    assert marker.sample is not None
+    assert session.rows[marker.sample] == 1000
+
+
+@pytest.mark.parametrize(("back", "sample"), [(-3, 7), (-99, 0)])
+def test_exact_rows_are_counted_back_to_the_first_at_most(back: int, sample: int) -> None:
+    timeline = Timeline(exact(), CONFIG, ManualClock(START + 1.0))
+    t = START + np.arange(20) / RATE
+    timeline.push(chunk(range(10), t[:10]))
+    late = Marker(0.0, "7", sample=back)
+    (marker,) = timeline.push(replace(chunk(range(10, 20), t[10:]), markers=(late,))).markers
+    assert marker.sample == sample
+
+
 def test_a_marker_of_the_user_is_stamped_by_the_clock() -> None:
     clock = ManualClock(START + 0.5)
     timeline = Timeline(exact(), CONFIG, clock)

@@ -22,7 +22,7 @@ from rtbci.calibration.trials import (
     usable_electrodes,
 )
 from rtbci.errors import BadInputError
-from rtbci.types import Marker
+from rtbci.types import ChannelHealth, Marker
 
 RATE, HOP = 250.0, 25
 NAMES = ("C3", "Cz", "C4", "O1")
@@ -122,6 +122,29 @@ def test_an_artefact_costs_its_trial_and_a_noisy_electrode_none() -> None:
     made.signals["v"][round(14 * RATE), 0, 0] = 500.0
     reasons = [c.reason for c in judged(made)]
     assert reasons == ["", "C3 above 4 times its usual amplitude", "", "", ""]
+
+
+def test_a_fault_is_called_by_its_name() -> None:
+    railed = ChannelHealth(round(22.0 * 160), "C4", "railed: 99 % at full scale")
+    made = replace(track(), health=(railed,))
+    made.token_good[220:225, 2] = False
+    assert [c.reason for c in judged(made)] == ["", "", "C4 railed", "", ""]
+
+
+def test_a_drift_costs_its_trial() -> None:
+    made = track()
+    slow = made.signals["v"].copy()
+    slow[round(27 * RATE) : round(29 * RATE), 0, 2] += np.linspace(0, 400, 2 * round(RATE))
+    made.signals["slow"] = slow
+    cues = judge([made], cues_of(made), NAMES[:3], TRIAL, "v", VIEW, 0.1, RATE, "slow")
+    said = "C4 drifts by more than 4 times its usual"
+    assert [c.reason for c in cues] == ["", "", "", said, ""]
+
+
+def test_a_trial_gives_each_view_its_own_windows() -> None:
+    made = track()
+    short = replace(VIEW, window_s=1.0)
+    assert len(cut([made], judged(made), NAMES, TRIAL, "v", short, RATE).x) == 5 * 21
 
 
 def test_an_electrode_that_is_bad_in_many_trials_is_not_used() -> None:

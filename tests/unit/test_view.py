@@ -22,6 +22,8 @@ def status(**changes: Any) -> dict[str, Any]:
         "sd_uv": [12.0] * 8,
         "left_out": {},
         "trouble": "",
+        "outputs": 0,
+        "stopped": False,
         "tokens": 800,
         "skipped_forecasts": 0,
         "gaps": 0,
@@ -119,9 +121,50 @@ def test_notices_are_sentences() -> None:
     assert describe({"event": "lost", "message": "gone"}) == "gone"
 
 
+def test_keys_are_named_where_they_are_read() -> None:
+    state = ViewState(keys=True)
+    state.take(status(outputs=1))
+    assert "m marker · s STOP outputs · q quit" in screen(state)
+    state.take(status(outputs=1, stopped=True))
+    assert "s resume outputs" in screen(state)
+    state.recording = "/data/" + "x" * 200
+    assert "OUTPUTS STOPPED" in screen(state)
+    state.take(status())
+    assert "outputs" not in screen(state)
+    assert "q quit" not in shown()
+
+
+def test_markers_of_the_user_are_told_and_those_of_files_are_not() -> None:
+    marker = {"event": "marker", "label": "T1", "origin": "annotation", "t_s": 1.0, "sample": 250}
+    assert describe(marker) == ""
+    assert describe(marker | {"origin": "user", "label": "blink"}) == "marker 'blink'."
+
+
 def test_before_the_first_rows_there_is_something_to_read() -> None:
     assert "waiting for the first rows" in screen(ViewState())
 
 
 def test_the_clock_reads_like_a_stop_watch() -> None:
     assert [clock(5), clock(65.9), clock(3725)] == ["00:05", "01:05", "1:02:05"]
+
+
+def test_evidence_shows_its_way_to_the_thresholds_and_what_is_flagged() -> None:
+    more = {"evidence": [-0.6, 0.6], "thresholds": [0.9, 0.45], "flags": []}
+    decode = status()["decode"] | more | {"decision": None}
+    # 18 cells are 1.35: 0.6 fills eight, the thresholds stand at cells 6 and 12.
+    assert "evidence ██████│█····│····· 0.60" in shown(decode=decode)
+    assert "evidence ······│·····│····· -0.10" in shown(decode=decode | {"evidence": [-0.1, -0.2]})
+    text = shown(decode=decode | {"flags": ["eyes", "muscle"]})
+    assert "undecided · eyes and muscle: adds no" in text
+    four = {"classes": ["left_hand", "right_hand", "feet", "tongue"], "p": [0.25] * 4}
+    text = shown(decode=decode | four | {"evidence": [0.1, 0.2, 0.5, 0.0]})
+    assert "tongue" in text
+    assert " 0.50" in text
+
+
+def test_what_became_of_a_change_is_said_once_it_is_known() -> None:
+    change = {"event": "adaptation", "t_s": 1.0, "change": "updated", "trials": 3}
+    assert describe(change) == ""
+    kept = describe(change | {"change": "kept", "trials": 20})
+    assert kept == "what the decoder learned from 20 trials stays: it is better than before."
+    assert "is taken back: it was no better" in describe(change | {"change": "reverted"})

@@ -72,7 +72,10 @@ def open_brainflow(path: Path, board: str | None = None) -> Opened:
             raise foreign(path, KIND, err) from err
     notes = ["the last line is cut off and left out"] if table.cut_off else []
     if board is None:
-        notes.append(f"board guessed from {table.n_columns} columns at {rate:g} Hz: {name}")
+        notes.append(
+            f"board guessed from {table.n_columns} columns at {rate:g} Hz: {name} (another one: "
+            "--file-board NAME)"
+        )
     info = stream_info(
         path,
         rate,

@@ -59,7 +59,7 @@ def open_xdf(path: Path, stream: str | None = None) -> Opened:
         Where the file is no XDF or holds no such stream.
     """
     streams = _load(path)
-    chosen = _choose(path, streams, stream)
+    chosen, others = _choose(path, streams, stream)
     stamps = np.asarray(chosen["time_stamps"], dtype=float)
     try:
         times, measured, breaks = even_times(stamps)
@@ -67,6 +67,10 @@ def open_xdf(path: Path, stream: str | None = None) -> Opened:
         raise foreign(path, "XDF", err) from err
     nominal = float(_text(chosen, "nominal_srate") or 0.0)
     notes = []
+    if others:
+        listed = ", ".join(map(repr, others))
+        name = _text(chosen, "name")
+        notes.append(f"{name!r} is played; --file-stream takes another stream of EEG: {listed}")
     rate = nominal
     if nominal <= 0 or abs(measured / nominal - 1) > _RATE_TOLERANCE:
         rate = measured
@@ -117,8 +121,10 @@ def _load(path: Path) -> list[dict[str, Any]]:
     return list(streams)
 
 
-def _choose(path: Path, streams: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
-    """Pick the stream of signals."""
+def _choose(
+    path: Path, streams: list[dict[str, Any]], name: str | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Pick the stream of signals; give with it the names of those that it could have been, too."""
     listed = "; ".join(map(_describe, streams)) or "none at all"
     signals = [s for s in streams if not _is_text(s) and len(s["time_stamps"]) > 2]
     if name is not None:
@@ -127,7 +133,9 @@ def _choose(path: Path, streams: list[dict[str, Any]], name: str | None) -> dict
     if not (eeg or signals):
         wanted = "stream of signals" if name is None else f"stream of signals called {name!r}"
         raise BadInputError(f"{path} has no {wanted} with samples; its streams: {listed}.")
-    return max(eeg or signals, key=lambda s: int(_text(s, "channel_count") or 0))
+    chosen = max(eeg or signals, key=lambda s: int(_text(s, "channel_count") or 0))
+    others = [] if name is not None else [_text(s, "name") for s in eeg if s is not chosen]
+    return chosen, others
 
 
 def _channels(stream: dict[str, Any]) -> tuple[list[Channel], Any, bool]:

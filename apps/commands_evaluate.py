@@ -1,0 +1,82 @@
+"""``rtbci evaluate decode``: honest tables of decoders."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rtbci.apps.commands_run import Json, print_json
+from rtbci.apps.commands_train import Data, progress_bar
+from rtbci.errors import BadInputError
+
+
+def evaluate_decode(
+    data: Data,
+    protocol: Annotated[
+        str,
+        typer.Option(help="within, few-shot, leave-one-subject-out; several with commas."),
+    ] = "within",
+    decoder: Annotated[
+        str, typer.Option(help="Decoders, with commas; all for every one that is built in.")
+    ] = "csp+lda,ts+lr,mdm,auto",
+    classes: Annotated[
+        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
+    ] = None,
+    montage: Annotated[
+        str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
+    ] = None,
+    electrodes: Annotated[
+        list[str] | None,
+        typer.Option(help="Which to decode from: motor, all, a montage, C3,Cz,C4; repeatable."),
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="Only tasks whose names hold this, as in: imagined left")
+    ] = "",
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare decoders on the same trials: paired, with intervals, controls beside them."""
+    from rtbci.apps.assemble import limit_threads
+    from rtbci.calibration import decode_tables
+    from rtbci.calibration.evaluate_decode import MOTOR, all_decoders
+    from rtbci.calibration.evaluate_decode import evaluate_decode as evaluate
+    from rtbci.calibration.protocols import parse_protocols
+
+    protocols = parse_protocols(protocol)
+    if report is not None and not report.parent.is_dir():
+        raise BadInputError(f"{report.parent} is no folder, so {report} can't be written.")
+    limit_threads()
+    names = all_decoders() if decoder == "all" else tuple(d.strip() for d in decoder.split(","))
+    with progress_bar(not as_json) as tell:
+        standing = evaluate(
+            data,
+            protocols=protocols,
+            decoders=names,
+            electrodes=tuple(electrodes or (MOTOR,)),
+            tasks=(task,) if task else (),
+            classes=classes,
+            montage=montage,
+            progress=tell,
+        )
+    if report is not None:
+        command = ["rtbci", "evaluate", "decode", *(p.name for p in data)]
+        command += ["--protocol", protocol, "--decoder", decoder]
+        command += [part for name in electrodes or () for part in ("--electrodes", name)]
+        for option, value in (("--task", task), ("--classes", classes), ("--montage", montage)):
+            command += [option, value] if value else []
+        report.write_text(decode_tables.page(standing, shlex.join(command)), encoding="utf-8")
+    if as_json:
+        print_json({"event": "summary", **decode_tables.to_dict(standing)})
+        return
+    for made in decode_tables.tables(standing):
+        shown = Table(*decode_tables.columns(made), title=decode_tables.title(made))
+        for row in made.rows:
+            shown.add_row(*decode_tables.values(row))
+        Console().print(shown)

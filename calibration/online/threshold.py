@@ -1,0 +1,198 @@
+"""Thresholds from a block without control: so many false activations a minute, and no more.
+
+The block's own decodes are played through the evidence again with one threshold after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import chi2
+
+from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.online.evidence import LeakyEvidence, Switch, Values
+from rtbci.errors import BadInputError
+from rtbci.types import BoolArray, Decode
+
+CONFIDENCE = 0.95
+STEPS = 80
+OFF_SHARE = 0.5
+"""``off`` as a share of ``on``."""
+LEAST_ON = 0.2
+"""Lowest ``on`` that is set: a steady p of 0.55 is no decision, however quiet the block."""
+MIN_BLOCK_S = 20.0
+
+
+@dataclass(frozen=True)
+class FalseActivations:
+    """Activations while nothing was meant.
+
+    Attributes
+    ----------
+    count : int
+    minutes : float
+    """
+
+    count: int
+    minutes: float
+
+    @property
+    def rate(self) -> float:
+        """A minute."""
+        return self.count / self.minutes if self.minutes else float("nan")
+
+    @property
+    def bound(self) -> float:
+        """Upper bound of the true rate: exact for a Poisson count, one-sided, 95 %."""
+        if not self.minutes:
+            return float("inf")
+        return float(chi2.ppf(CONFIDENCE, 2 * (self.count + 1)) / 2 / self.minutes)
+
+    def words(self) -> str:
+        """For people."""
+        return (
+            f"{self.rate:.2f} false activations a minute ({self.count} in {self.minutes:.1f} min, "
+            f"below {self.bound:.2f} with 95 % confidence)"
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Thresholds, and what they give on the block that they were chosen on.
+
+    Attributes
+    ----------
+    config : OnlineConfig
+        With ``on`` and ``off`` set.
+    false : FalseActivations
+    reached : bool
+        Whether the wanted rate is reached by any threshold.
+    """
+
+    config: OnlineConfig
+    false: FalseActivations
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """Decodes of a stretch without control, in order.
+
+    Attributes
+    ----------
+    p : ndarray, shape (n_tokens, n_classes)
+        NaN where the decoder abstained.
+    flagged : ndarray, shape (n_tokens,), bool
+    begins : ndarray, shape (n_tokens,), bool
+        Where evidence starts anew (a gap, or another stretch).
+    """
+
+    p: Values
+    flagged: BoolArray
+    begins: BoolArray
+
+    @property
+    def valid(self) -> BoolArray:
+        """Tokens at which the decoder did not abstain, shape (n_tokens,)."""
+        return np.asarray(np.isfinite(self.p).all(axis=1))
+
+    @classmethod
+    def of(cls, decodes: Sequence[Decode], hop_s: float) -> Block:
+        """Take the decodes of one stretch or several; tokens that don't follow begin anew."""
+        time = np.array([d.time for d in decodes])
+        begins = np.ones(len(decodes), dtype=np.bool_)
+        begins[1:] = np.diff(time) > 1.5 * hop_s
+        return cls(
+            np.array([d.p for d in decodes], dtype=np.float64),
+            np.array([bool(d.flags) for d in decodes], dtype=np.bool_),
+            begins,
+        )
+
+
+def activations(block: Block, classes: Sequence[str], hop_s: float, config: OnlineConfig) -> int:
+    """How often a class other than rest is decided in a block."""
+    return _count(block, _levels(block, len(classes), hop_s, config), classes, hop_s, config)
+
+
+def threshold_for(
+    block: Block,
+    classes: Sequence[str],
+    hop_s: float,
+    config: OnlineConfig,
+    wanted_per_min: float,
+) -> Choice:
+    """Lowest threshold with no more than the wanted rate of false activations.
+
+    Parameters
+    ----------
+    block : Block
+        Decoded while nothing was meant.
+    classes : sequence of str
+    hop_s : float
+        From a token to the next.
+    config : OnlineConfig
+        All but ``on`` and ``off`` is kept.
+    wanted_per_min : float
+
+    Raises
+    ------
+    BadInputError
+        Where the block is shorter than 20 s of valid decodes, or the rate is negative.
+    """
+    minutes = float(np.sum(block.valid)) * hop_s / 60
+    if 60 * minutes < MIN_BLOCK_S:
+        raise BadInputError(
+            f"the block without control has {60 * minutes:.0f} s of decodes, but a rate needs at "
+            f"least {MIN_BLOCK_S:.0f} s; record a longer one (three minutes are usual)."
+        )
+    if not wanted_per_min >= 0:
+        raise BadInputError(
+            f"{wanted_per_min} false activations a minute can't be wanted; use 0 or more."
+        )
+    levels = _levels(block, len(classes), hop_s, config)
+    allowed = int(np.floor(wanted_per_min * minutes + 1e-9))
+    highest = max(LEAST_ON, *(max(row) for row in levels)) + 1e-3
+    # NB: counts need not fall with every step up, so the search goes down from the top.
+    best = _with(config, highest)
+    for on in np.linspace(highest, LEAST_ON, STEPS):
+        tried = _with(config, float(on))
+        if _count(block, levels, classes, hop_s, tried) > allowed:
+            break
+        best = tried
+    count = _count(block, levels, classes, hop_s, best)
+    return Choice(best, FalseActivations(count, minutes), count <= allowed)
+
+
+def _with(config: OnlineConfig, on: float) -> OnlineConfig:
+    return replace(config, on=round(on, 4), off=round(OFF_SHARE * on, 4))
+
+
+def _levels(block: Block, n_classes: int, hop_s: float, config: OnlineConfig) -> list[list[float]]:
+    """Evidence at every token."""
+    leak, made = LeakyEvidence(n_classes, hop_s, config), []
+    counted = block.valid & ~block.flagged
+    for p, counts, begins in zip(block.p, counted, block.begins, strict=True):
+        if begins:
+            leak.state.reset()
+        made.append(leak.step(p, bool(counts)).tolist())
+    return made
+
+
+def _count(
+    block: Block,
+    levels: Sequence[Sequence[float]],
+    classes: Sequence[str],
+    hop_s: float,
+    config: OnlineConfig,
+) -> int:
+    switch, count = Switch(classes, hop_s, config), 0
+    for row, known, begins in zip(levels, block.valid, block.begins, strict=True):
+        if begins:
+            switch.state.reset()
+        if known:
+            count += switch.step(row)
+        else:
+            switch.release()
+    return count

@@ -1,0 +1,171 @@
+"""Protocols: who is fitted on what, chance for shuffled labels, and a leak that is caught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tracks import acausal, causal, made_trials
+
+from rtbci.calibration import control_rows, decode_tables
+from rtbci.calibration.cohort import find_sessions
+from rtbci.calibration.decoders import find_recipe
+from rtbci.calibration.evaluate_decode import (
+    CONTAMINATED,
+    Standing,
+    electrode_set,
+    evaluate_decode,
+    score_session,
+    view_name,
+)
+from rtbci.calibration.paired import bootstrap, paired
+from rtbci.calibration.protocols import ZERO, Protocol, conditions, parse_protocols
+from rtbci.config import SessionConfig
+from rtbci.errors import BadInputError
+
+CONFIG = SessionConfig()
+RECIPES = {"csp+lda": find_recipe("csp+lda")}
+VIEWS = {
+    **{view_name(r.view): r.view for r in RECIPES.values()},
+    **control_rows.views(CONFIG.preprocess),
+}
+
+
+def standing(subjects: int = 3, **made: object) -> Standing:
+    found = Standing(tuple(Protocol), ("csp+lda",))
+    for seed in range(subjects):
+        trials = made_trials(VIEWS, seed=seed, subject=f"S90{seed}", **made)  # type: ignore[arg-type]
+        found.trials["cues"] = found.rejected["cues"] = 0
+        score_session(found, trials, "motor", trials.electrodes, RECIPES, CONFIG)
+    return found
+
+
+def scores(found: Standing, protocol: Protocol, decoder: str = "csp+lda") -> list[float]:
+    return [
+        c.metrics.balanced
+        for c in found.cells
+        if c.protocol is protocol and c.decoder == decoder and c.metrics is not None
+    ]
+
+
+@pytest.fixture(scope="module")
+def true() -> Standing:
+    return standing(effect=0.8)
+
+
+@pytest.fixture(scope="module")
+def shuffled() -> Standing:
+    return standing(effect=0.8, shuffled=True)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_an_effect_is_found_and_shuffled_labels_give_chance(
+    true: Standing, shuffled: Standing, protocol: Protocol
+) -> None:
+    assert np.mean(scores(true, protocol)) > 0.85
+    assert np.mean(scores(shuffled, protocol)) == pytest.approx(0.5, abs=0.12)
+    for control in control_rows.NAMES:
+        assert np.mean(scores(shuffled, protocol, control)) == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_planted_future_leak_is_caught() -> None:
+    """What comes 4 s after a cue tells its class; a causal chain can't know it in the trial."""
+    honest = standing(2, after=8.0, filtered=causal)
+    leaking = standing(2, after=8.0, filtered=acausal)
+    for protocol in Protocol:
+        assert np.mean(scores(honest, protocol)) < 0.62
+        assert np.mean(scores(leaking, protocol)) > 0.75
+
+
+def test_every_cell_has_its_controls_beside_it(true: Standing) -> None:
+    for table in decode_tables.tables(true):
+        assert [r.decoder for r in table.rows] == ["csp+lda", *control_rows.NAMES]
+        assert table.subjects == 3
+    page = decode_tables.page(true, "rtbci evaluate decode DATA")
+    assert "    rtbci evaluate decode DATA" in page
+    assert "| control: rim, low frequencies |" in page
+    assert "Few subjects" in page
+    assert decode_tables.to_dict(true)["tables"][0]["subjects"] == 3
+
+
+def test_few_shot_trains_on_the_first_trials_alone() -> None:
+    y = np.arange(60) % 2
+    run = np.repeat([0, 1, 2], 20)
+    made = conditions(Protocol.FEW_SHOT, y, run, 2)
+    assert [c.name for c in made] == [
+        "30% of the session",
+        "5 trials a class",
+        "10 trials a class",
+        "15 trials a class",
+        "20 trials a class",
+    ]
+    for condition in made:
+        (fold,) = condition.splits
+        assert fold.train.max() < fold.test.min()
+        assert fold.test.max() == 59
+    assert [len(c.splits[0].train) for c in made] == [18, 10, 20, 30, 40]
+
+
+def test_calibration_runs_are_never_scored() -> None:
+    y, run = np.arange(45) % 2, np.repeat([0, 1, 2], 15)
+    made = conditions(Protocol.LEAVE_ONE_SUBJECT_OUT, y, run, 2)
+    assert [c.name for c in made] == [ZERO, "1 run", "2 runs"]
+    assert [c.labelled for c in made] == [False, True, True]
+    for condition, n in zip(made, (1, 1, 2), strict=True):
+        assert len(condition.splits) == 3
+        for fold in condition.splits:
+            assert len(set(run[fold.train])) == n
+            assert not set(run[fold.train]) & set(run[fold.test])
+
+
+def test_a_decoder_that_saw_the_subject_counts_for_nothing() -> None:
+    found = Standing((Protocol.WITHIN,), ("csp+lda",))
+    recipes = {"csp+lda": replace(RECIPES["csp+lda"], saw=lambda subject: subject == "S901")}
+    for subject in ("S900", "S901"):
+        trials = made_trials(VIEWS, effect=0.8, subject=subject)
+        score_session(found, trials, "motor", trials.electrodes, recipes, CONFIG)
+    (table,) = decode_tables.tables(found)
+    row = table.rows[0]
+    assert row.contaminated == 1
+    assert row.balanced.subjects == 1
+    assert CONTAMINATED in decode_tables.values(row)[-1]
+
+
+def test_paired_differences_are_over_the_subjects_that_both_have() -> None:
+    one = {"a": 0.7, "b": 0.8, "c": 0.9}
+    found = paired(one, {"a": 0.6, "b": 0.7, "d": 0.1})
+    assert found.subjects == 2
+    assert found.mean == pytest.approx(0.1)
+    assert bootstrap([]).text() == "–"
+    assert bootstrap([0.5]).text() == "0.500"
+    assert bootstrap([0.4, 0.6] * 8).text().startswith("0.500 [0.4")
+
+
+def test_what_can_not_be_evaluated_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no protocol 'magic'; known are within, few-shot"):
+        parse_protocols("within,magic")
+    with pytest.raises(BadInputError, match="does not exist"):
+        find_sessions([tmp_path / "nowhere"])
+    with pytest.raises(BadInputError, match="no recording in"):
+        find_sessions([tmp_path])
+    with pytest.raises(BadInputError, match="no decoder 'magic'"):
+        evaluate_decode([tmp_path], decoders=["magic"])
+    with pytest.raises(BadInputError, match="neither a file nor a known montage"):
+        electrode_set("motor-99")
+
+
+def test_files_of_a_cohort_are_grouped_by_subject_and_task(tmp_path: Path) -> None:
+    names = ("S003R04", "S003R08", "S003R03", "S001R12", "S001R01", "sub-07_task-mi_run-1")
+    for name in names:
+        (tmp_path / f"{name}.edf").touch()
+    (tmp_path / "notes.md").touch()
+    found = {(s.task, s.subject): len(s.paths) for s in find_sessions([tmp_path])}
+    assert found == {
+        ("imagined left/right hand", "S003"): 2,
+        ("executed left/right hand", "S003"): 1,
+        ("imagined left/right hand", "S001"): 1,
+        ("rest", "S001"): 1,
+        ("cues", f"{tmp_path.name}/07"): 1,
+    }
