@@ -48,8 +48,9 @@ MIN_SCALE_UV = 0.1
 REMEMBERED = 2048
 """Windows whose features are kept: folds of a cross-validation ask for the same ones again."""
 TRAINED_ON: dict[str, tuple[str, ...]] = {
-    "7a460b7fee4e54f0b277afd47a199660e792f943d483dae19494cc95f12a1a61": tuple(
-        f"S{n:03d}" for n in (3, 4, 5, 6, 8, 9, 11, 12, 15, 16, 18, 20, 22, 23)
+    "7a460b7fee4e54f0b277afd47a199660e792f943d483dae19494cc95f12a1a61": (
+        *(f"S{n:03d}" for n in (3, 4, 5, 6, 8, 9, 11, 12, 15, 16, 18, 20, 22, 23)),
+        *("Subject02", "Subject03", "Subject04"),
     )
 }
 """Subjects behind weights that don't say so themselves, by the hash of their file."""
@@ -92,7 +93,12 @@ def saw(subject: str, weights: str = DEFAULT) -> bool:
     """
     checkpoint = base(weights)
     subjects = getattr(checkpoint.config, "subjects", ()) or TRAINED_ON.get(checkpoint.identity)
-    return subjects is None or subject in subjects
+    # A data set's name may stand before the subject's, on either side: eegmmidb-S001.
+    return subjects is None or _bare(subject) in {_bare(s) for s in subjects}
+
+
+def _bare(subject: str) -> str:
+    return subject.rpartition("-")[2]
 
 
 def window_tokens(x: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:

@@ -21,16 +21,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from rtbci.calibration.bank import BANK_VIEW, Bank, check_bands, matching, part_covariances
 from rtbci.calibration.bank_store import banks_at_hand, load_banks
 from rtbci.calibration.online.spd import roots
-from rtbci.calibration.population_model import (
-    Population,
+from rtbci.calibration.population_features import (
     balanced,
-    fit_population,
     log_at,
-    personal,
     riemannian_mean,
     vectors,
     whole_band,
 )
+from rtbci.calibration.population_model import Population, fit_population, personal
 from rtbci.calibration.recipe import Recipe, Task
 from rtbci.calibration.streaming import MIN_AVERAGE
 from rtbci.errors import BadInputError
@@ -110,12 +108,12 @@ class PopulationDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         signs = np.where(np.asarray(y) == self.classes_[1], 1.0, -1.0)
         population, logs = self._recentred(X, balanced(signs))
-        weights, n = population.weights, len(signs) if self.own else 0
-        self.pull_, self.sharpness_ = population.learned(n)
-        if self.own:
-            x = vectors(logs, population.order, population.sign)
-            weights = personal(weights, x, signs, self.pull_)
-        self.weights_ = weights
+        if not self.own:
+            return self._unlabelled(population)
+        learned = population.learned(len(signs))
+        self.pull_, self.sharpness_ = learned.pull, learned.sharpness
+        x = vectors(logs, population.order, population.sign)
+        self.weights_ = personal(learned.gain * population.weights, x, signs, learned.pull)
         return self
 
     def fit_unlabelled(self, X: npt.NDArray[Any]) -> Self:
@@ -132,8 +130,12 @@ class PopulationDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         self.classes_ = np.arange(2)
         population, _ = self._recentred(X, np.ones(len(X)))
-        self.weights_ = population.weights
-        self.pull_, self.sharpness_ = population.learned(0)
+        return self._unlabelled(population)
+
+    def _unlabelled(self, population: Population) -> Self:
+        learned = population.learned(0)
+        self.pull_, self.sharpness_ = learned.pull, learned.sharpness
+        self.weights_ = learned.gain * population.weights
         return self
 
     def _recentred(self, X: npt.NDArray[Any], weights: Array) -> tuple[Population, Array]:

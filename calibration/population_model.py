@@ -3,11 +3,11 @@
     bank, cut to the user's electrodes -> halves' covariances -> re-centred, logarithm: x
     every trial also mirrored (left and right electrodes swapped, classes with them)
     w0 = argmin sum_i c_i (y_i - w'x_i)^2 + RIDGE |w|^2             c: imagined 1.4, executed 0.6
-    w  = argmin sum_own (y - w'x)^2 + pull |w - w0|^2               pull: learned for so many trials
+    w  = argmin sum_own (y - w'x)^2 + pull |w - gain w0|^2          for so many trials: learned
 
 Re-centring by the Riemannian mean of a subject's own trials (Zanini et al. 2018,
 doi:10.1109/TBME.2017.2742541), tangent vectors (Barachant et al. 2012,
-doi:10.1109/TBME.2011.2172210).  The pull, and how sure the decoder may be, come from treating
+doi:10.1109/TBME.2011.2172210).  Pull, gain, and how sure the decoder may be come from treating
 each subject of the bank as if she were the new one, with the weights of all others.
 """
 
@@ -20,8 +20,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from rtbci.calibration.bank import Bank, pack
-from rtbci.calibration.online.spd import function, roots
+from rtbci.calibration.bank import Bank
+from rtbci.calibration.online.spd import roots
+from rtbci.calibration.population_features import (
+    balanced,
+    log_at,
+    mirror_columns,
+    mirror_electrode,
+    mirror_sign,
+    riemannian_mean,
+    vectors,
+    whole_band,
+)
 from rtbci.errors import BadInputError
 from rtbci.types import BoolArray
 
@@ -30,120 +40,12 @@ Array = npt.NDArray[np.float64]
 RIDGE = 200.0
 """From 50 to 800 it makes 0.01 of difference."""
 IMAGINED, EXECUTED = 1.4, 0.6
-PULLS = (10.0, 20.0, 40.0, 80.0, 160.0, np.inf)
+PULLS = (20.0, 40.0, 80.0, 160.0, np.inf)
 """Weights of the population against the subject's own trials; without end: hers are not used."""
-SHRINK = 0.002
-"""Share of the identity in every covariance.  A common average leaves them singular, and more
-than 0.01 costs: what is left of neighbours' differences tells the classes apart."""
-MEAN_STEPS = 4
-"""Of the Riemannian mean, from a start nearby; two more change probabilities by 0.001."""
 MIN_TEST = 8
 """Trials that must be left of a subject of the bank to score her as the new one."""
 SHARPEST = 20.0
-UNLEARNED = (40.0, 1.0)
-"""Pull and sharpness where the bank has too few subjects or trials to learn them."""
-MIRRORED = {"left_hand": "right_hand", "right_hand": "left_hand"}
-"""Classes that change places in the mirror; all others are their own."""
-
-
-def mirror_electrode(name: str) -> str:
-    """Electrode on the other side of the head (C3 -> C4, FCz -> FCz)."""
-    digits = "".join(c for c in name if c.isdigit())
-    if not digits:
-        return name
-    number = int(digits)
-    return name.replace(digits, str(number + 1 if number % 2 else number - 1))
-
-
-def mirror_sign(classes: Sequence[str]) -> int:
-    """What the mirror makes of two classes: -1 swaps, 1 leaves them, 0 leads to a third."""
-    seen = [MIRRORED.get(c, c) for c in classes]
-    if seen == list(classes):
-        return 1
-    return -1 if seen == list(reversed(classes)) else 0
-
-
-def mirror_columns(electrodes: Sequence[str]) -> list[int]:
-    """Order of the electrodes in the mirror; empty where one has no counterpart."""
-    mirrored = [mirror_electrode(e) for e in electrodes]
-    if set(mirrored) != set(electrodes):
-        return []
-    return [list(electrodes).index(e) for e in mirrored]
-
-
-def whole_band(covariances: Array) -> Array:
-    """Covariances of all bands together, shrunk: (..., n_bands, n_parts, n, n) -> without bands."""
-    whole = covariances.sum(axis=-4)
-    n = whole.shape[-1]
-    level = np.maximum(np.trace(whole, axis1=-2, axis2=-1) / n, 1e-12)
-    shrunk: Array = (1 - SHRINK) * whole + SHRINK * level[..., None, None] * np.eye(n)
-    return shrunk
-
-
-def riemannian_mean(covariances: Array, weights: Array, steps: int = MEAN_STEPS) -> Array:
-    """Weighted Riemannian mean over the first axis, from the arithmetic mean on.
-
-    Moakher 2005, doi:10.1137/S0895479803436937: step along the mean of the tangent vectors.
-    """
-    share = weights / weights.sum()
-    mean: Array = np.einsum("k,k...->...", share, covariances)
-    for _ in range(steps):
-        up, down = roots(mean)
-        step = np.einsum("k,k...->...", share, log_at(down, covariances))
-        mean = up @ function(np.exp, step) @ up
-    return mean
-
-
-def log_at(down: Array, covariances: Array) -> Array:
-    """Logarithms of covariances as seen from a mean whose inverse square root is given."""
-    seen = down @ covariances @ down
-    return function(np.log, (seen + np.swapaxes(seen, -1, -2)) / 2)
-
-
-def vectors(logs: Array, order: Sequence[int], sign: int) -> Array:
-    """Tangent vectors, folded along the mirror where there is one.
-
-    Parameters
-    ----------
-    logs : ndarray, shape (n, n_parts, p, p)
-    order : sequence of int
-        Of the electrodes in the mirror; empty for none.
-    sign : int
-        What the mirror does to the classes.
-
-    Returns
-    -------
-    x : ndarray, shape (n, n_features)
-        Shortened by the number of parts, so that the ridge means the same for any.
-
-    Notes
-    -----
-    A ridge on trials and mirrored trials has weights that the mirror takes to ``sign`` times
-    themselves.  The same comes of one row a trial with x + sign * mirror(x) instead of x: half
-    the features, and none that a mirrored pair of trials contradicts.
-    """
-    p, n_parts = logs.shape[-1], logs.shape[-3]
-    rows, columns = np.triu_indices(p)
-    weight = np.where(rows == columns, 1.0, np.sqrt(2.0)) / np.sqrt(n_parts)
-    flat = pack(logs) * weight
-    if len(order) and sign:
-        place = np.zeros((p, p), dtype=np.int64)
-        place[rows, columns] = place[columns, rows] = np.arange(len(rows))
-        turned = place[np.asarray(order)[rows], np.asarray(order)[columns]]
-        pairs = np.flatnonzero(turned > np.arange(len(rows)))
-        folded = (flat[..., pairs] + sign * flat[..., turned[pairs]]) / np.sqrt(2.0)
-        alone = np.flatnonzero(turned == np.arange(len(rows)))
-        flat = np.concatenate([folded, flat[..., alone]], axis=-1) if sign > 0 else folded
-    made: Array = flat.reshape(len(logs), -1)
-    return made
-
-
-def balanced(y: Array) -> Array:
-    """Weights of trials that give every class the same, and one on average."""
-    weights = np.ones(len(y))
-    for value in np.unique(y):
-        weights[y == value] = len(y) / (len(np.unique(y)) * np.sum(y == value))
-    return weights
+MOST_GAIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -177,6 +79,25 @@ class Seen:
         return scaled @ self.rows, scaled @ self.wanted
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What the bank's subjects teach about a newcomer with so many trials.
+
+    Attributes
+    ----------
+    pull : float
+        Of the population on her own weights; without end where she has none.
+    gain : float
+        By which a ridge of so many people's noise predicts too little of one subject.
+    sharpness : float
+        Log-odds for each unit of the decision value.
+    """
+
+    pull: float = 40.0
+    gain: float = 1.0
+    sharpness: float = 1.0
+
+
 @dataclass
 class Population:
     """Model of a bank for some electrodes and two classes.
@@ -197,39 +118,80 @@ class Population:
     subjects: tuple[Seen, ...]
     weights: Array
     _left_out: list[Array] = field(default_factory=list)
-    _learned: dict[int, tuple[float, float]] = field(default_factory=dict)
+    _learned: dict[int, Learned] = field(default_factory=dict)
 
-    def learned(self, n_trials: int) -> tuple[float, float]:
-        """Pull and sharpness for a newcomer with so many trials; 0 for trials without labels."""
+    def learned(self, n_trials: int) -> Learned:
+        """Pull, gain and sharpness for a newcomer with so many trials; 0 for none with labels.
+
+        Where the bank has too few subjects or trials to learn them, usual ones.
+        """
         if n_trials not in self._learned:
             self._learned[n_trials] = self._learn(n_trials)
         return self._learned[n_trials]
 
-    def _learn(self, n_trials: int) -> tuple[float, float]:
+    def _learn(self, n_trials: int) -> Learned:
         if not self._left_out and len(self.subjects) > 1:
             self._left_out = [
                 ridge([s for s in self.subjects if s is not one]) for one in self.subjects
             ]
-        pulls = PULLS if n_trials else (np.inf,)
-        margins: dict[float, list[Array]] = {pull: [] for pull in pulls}
-        shares: list[Array] = []
-        for subject, prior in zip(self.subjects, self._left_out, strict=False):
-            x, y = subject.x[subject.target], subject.y[subject.target]
-            for own in calibrations(len(y), n_trials):
-                if len(np.unique(y[own])) < 2:
-                    continue
-                # NB: to the first order, what re-centring by these trials alone would give.
-                shift = (balanced(y[own])[:, None] * x[own]).mean(axis=0)
-                for pull in pulls:
-                    w = personal(prior, x[own] - shift, y[own], pull)
-                    margins[pull].append(y[~own] * ((x[~own] - shift) @ w))
-                shares.append(np.full(np.sum(~own), 1.0 / np.sum(~own)))
-        if not shares:
-            return UNLEARNED
-        weight = np.concatenate(shares)
-        fits = {p: sharpness(np.concatenate(m), weight) for p, m in margins.items()}
-        best = min(fits, key=lambda p: (round(fits[p][1], 4), -p))
-        return best, fits[best][0]
+        newcomers = [
+            newcomer
+            for subject, prior in zip(self.subjects, self._left_out, strict=False)
+            for newcomer in _as_new(subject, prior, n_trials)
+        ]
+        if not newcomers:
+            return Learned(np.inf if n_trials == 0 else Learned.pull)
+        weight = np.concatenate([np.full(len(n.y), 1.0 / len(n.y)) for n in newcomers])
+        plain = np.concatenate([n.margins(n.prior) for n in newcomers])
+        gain = float(np.clip((weight @ plain) / (weight @ plain**2), 0.0, MOST_GAIN))
+        tried = []
+        for pull in PULLS if n_trials else (np.inf,):
+            margins = [n.margins(personal(gain * n.prior, n.own, n.own_y, pull)) for n in newcomers]
+            steep = sharpness(np.concatenate(margins), weight)
+            losses = np.array([np.logaddexp(0.0, -steep * m).mean() for m in margins])
+            tried.append((pull, steep, losses))
+        pull, steep, _ = _cautious(tried)
+        return Learned(pull, gain, steep)
+
+
+def _cautious(tried: list[tuple[float, float, Array]]) -> tuple[float, float, Array]:
+    """Of several pulls, in rising order, the strongest that is as good as the best.
+
+    As good: its loss is more by at most one standard error of the difference over newcomers.  The
+    mean loss is ruled by a few whose own trials are worth much; most lose by too weak a pull.
+    """
+    best = min(tried, key=lambda t: float(t[2].mean()))[2]
+    near = [
+        t for t in tried if (t[2] - best).mean() <= (t[2] - best).std() / np.sqrt(len(best)) + 1e-12
+    ]
+    return near[-1]
+
+
+@dataclass(frozen=True)
+class _New:
+    """A subject of the bank in the place of the new one: own trials, and others to be scored."""
+
+    prior: Array
+    own: Array
+    own_y: Array
+    x: Array
+    y: Array
+
+    def margins(self, weights: Array) -> Array:
+        """Decision values on the side of the truth."""
+        made: Array = self.y * (self.x @ weights)
+        return made
+
+
+def _as_new(subject: Seen, prior: Array, n_trials: int) -> list[_New]:
+    x, y = subject.x[subject.target], subject.y[subject.target]
+    made = []
+    for own in calibrations(len(y), n_trials):
+        if len(np.unique(y[own])) == 2:
+            # NB: to the first order, what re-centring by these trials alone would give.
+            shift = (balanced(y[own])[:, None] * x[own]).mean(axis=0)
+            made.append(_New(prior, x[own] - shift, y[own], x[~own] - shift, y[~own]))
+    return made
 
 
 def calibrations(n: int, wanted: int) -> list[BoolArray]:
@@ -265,14 +227,13 @@ def personal(prior: Array, x: Array, y: Array, pull: float) -> Array:
     return moved
 
 
-def sharpness(margins: Array, weight: Array) -> tuple[float, float]:
-    """How steep the logistic function must be for its probabilities to come true, and the loss."""
+def sharpness(margins: Array, weight: Array) -> float:
+    """How steep the logistic function must be for its probabilities to come true."""
 
     def loss(steep: float) -> float:
-        return float(np.sum(weight * np.logaddexp(0.0, -steep * margins)) / weight.sum())
+        return float(np.sum(weight * np.logaddexp(0.0, -steep * margins)))
 
-    found = minimize_scalar(loss, bounds=(0.0, SHARPEST), method="bounded")
-    return float(found.x), float(found.fun)
+    return float(minimize_scalar(loss, bounds=(0.0, SHARPEST), method="bounded").x)
 
 
 def ridge(subjects: Sequence[Seen]) -> Array:

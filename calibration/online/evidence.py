@@ -23,7 +23,7 @@ from rtbci.calibration.online.config import OnlineConfig
 
 REST = "rest"
 """Class that stands for doing nothing: it can be decided, and is no activation."""
-LOG_TEMPERATURES = (-2.5, 2.5)
+LOG_TEMPERATURES = (-4.0, 4.0)
 OVERLAPPING = 10.0
 """So many windows of a trial say no more than one: they begin 0.1 s after each other."""
 FLOOR_P = 1e-9

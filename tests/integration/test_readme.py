@@ -69,6 +69,8 @@ def prepared(line: str, board: str, stream: str) -> str | None:
         return None
     if line.startswith("rtbci run") and "--replay" not in line:
         line += f" --duration {LIVE_S}"
+    if line.startswith("rtbci calibrate") and "--from" not in line:
+        line += " --protocol graz-2 --blocks 1 --trials 10 --speed max"
     if "--board openbci" in line:
         line += f" --serial-port {board}"
     return line.replace("obci_eeg1", stream)

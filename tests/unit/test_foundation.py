@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -186,7 +187,16 @@ def test_who_is_behind_the_weights(weights: str) -> None:
     assert foundation.saw("S003")
     assert not foundation.saw("S001")
     assert not foundation.saw("P07")
+    assert foundation.saw("eegmmidb-S003")
+    assert not foundation.saw("eegmmidb-S001")
     assert foundation.saw("S001", weights), "weights that do not say whom they saw, saw everybody"
+
+
+def test_weights_that_say_whom_they_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = SimpleNamespace(config=SimpleNamespace(subjects=("eegmmidb-S003",)), identity="")
+    monkeypatch.setattr(foundation, "base", lambda _: said)
+    assert foundation.saw("S003", "other")
+    assert not foundation.saw("S004", "other")
 
 
 def test_the_shipped_weights_decode() -> None:
