@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from rtbci.calibration.bank import BANK_VIEW, Bank, check_bands, matching, part_covariances
-from rtbci.calibration.bank_store import banks_at_hand, load_banks
+from rtbci.calibration.bank_store import State, banks_at_hand, load_banks
 from rtbci.calibration.online.spd import roots
 from rtbci.calibration.population_features import (
     balanced,
@@ -28,7 +28,7 @@ from rtbci.calibration.population_features import (
     vectors,
     whole_band,
 )
-from rtbci.calibration.population_model import Population, fit_population, personal
+from rtbci.calibration.population_model import Population, Seen, fit_population, personal, see
 from rtbci.calibration.recipe import Recipe, Task
 from rtbci.calibration.streaming import MIN_AVERAGE
 from rtbci.errors import BadInputError
@@ -152,11 +152,9 @@ class PopulationDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.used_ = np.array([electrodes.index(e) for e in used], dtype=np.int64)
         self.average_ = len(electrodes) >= MIN_AVERAGE
         covariances = self._covariances(X)
-        out = tuple(sorted(self.without))
         self.left_out_ = sorted(_recognised(used, classes, self.average_, covariances))
-        population = _population(
-            banks_at_hand(), used, classes, self.average_, (*out, *self.left_out_)
-        )
+        out = tuple(sorted({name.casefold() for name in (*self.without, *self.left_out_)}))
+        population = _population(banks_at_hand(), used, classes, self.average_, out)
         self.order_ = np.array(population.order, dtype=np.int64)
         self.sign_ = population.sign
         whole = whole_band(covariances)
@@ -201,7 +199,7 @@ def shared_electrodes(task: Task) -> tuple[str, ...]:
 
 
 def _usable(
-    state: tuple[tuple[str, int, int], ...], electrodes: tuple[str, ...], classes: tuple[str, ...]
+    state: State, electrodes: tuple[str, ...], classes: tuple[str, ...]
 ) -> tuple[tuple[Bank, ...], tuple[str, ...]]:
     """Banks for a task, and the electrodes used: the shipped bank's, then whoever has them all."""
     if len(classes) != 2:
@@ -233,7 +231,7 @@ def _usable(
 
 @lru_cache(maxsize=KEPT)
 def _trials(
-    state: tuple[tuple[str, int, int], ...],
+    state: State,
     used: tuple[str, ...],
     classes: tuple[str, ...],
     average: bool,
@@ -253,15 +251,21 @@ def _recognised(
 
 
 @lru_cache(maxsize=KEPT)
+def _seen(
+    state: State, used: tuple[str, ...], classes: tuple[str, ...], average: bool
+) -> tuple[Seen, ...]:
+    return see(_usable(state, used, classes)[0], used, classes, average)
+
+
+@lru_cache(maxsize=KEPT)
 def _population(
-    state: tuple[tuple[str, int, int], ...],
+    state: State,
     used: tuple[str, ...],
     classes: tuple[str, ...],
     average: bool,
     without: tuple[str, ...],
 ) -> Population:
-    banks, _ = _usable(state, used, classes)
-    return fit_population(banks, used, classes, average, without)
+    return fit_population(_seen(state, used, classes, average), used, classes, without)
 
 
 def _make(task: Task, own: bool) -> PopulationDecoder:

@@ -42,6 +42,9 @@ RIDGE = 200.0
 IMAGINED, EXECUTED = 1.4, 0.6
 PULLS = (20.0, 40.0, 80.0, 160.0, np.inf)
 """Weights of the population against the subject's own trials; without end: hers are not used."""
+MIN_SUBJECTS = 5
+"""From so many on the bank's subjects teach pull, gain and sharpness; three (those with fists and
+feet) led to a gain that cost a newcomer 0.07."""
 MIN_TEST = 8
 """Trials that must be left of a subject of the bank to score her as the new one."""
 SHARPEST = 20.0
@@ -93,9 +96,9 @@ class Learned:
         Log-odds for each unit of the decision value.
     """
 
-    pull: float = 40.0
+    pull: float = 20.0
     gain: float = 1.0
-    sharpness: float = 1.0
+    sharpness: float = 2.0
 
 
 @dataclass
@@ -130,7 +133,7 @@ class Population:
         return self._learned[n_trials]
 
     def _learn(self, n_trials: int) -> Learned:
-        if not self._left_out and len(self.subjects) > 1:
+        if not self._left_out and len(self.subjects) >= MIN_SUBJECTS:
             self._left_out = [
                 ridge([s for s in self.subjects if s is not one]) for one in self.subjects
             ]
@@ -243,18 +246,13 @@ def ridge(subjects: Sequence[Seen]) -> Array:
     for subject in subjects:
         hers = subject.equations()
         gram, product = gram + hers[0], product + hers[1]
-    found: Array = np.linalg.solve(gram, product)
-    return found
+    return np.asarray(np.linalg.solve(gram, product), dtype=np.float64)
 
 
-def fit_population(
-    banks: Sequence[Bank],
-    electrodes: Sequence[str],
-    classes: Sequence[str],
-    average: bool,
-    without: Sequence[str] = (),
-) -> Population:
-    """Fit what the subjects of some banks have in common.
+def see(
+    banks: Sequence[Bank], electrodes: Sequence[str], classes: Sequence[str], average: bool
+) -> tuple[Seen, ...]:
+    """Tangent vectors of all subjects who have trials of both classes.
 
     Parameters
     ----------
@@ -264,26 +262,17 @@ def fit_population(
         Two.
     average : bool
         Trials are referenced to the average of these electrodes.
-    without : sequence of str
-        Subjects that are left out.
-
-    Raises
-    ------
-    BadInputError
-        Where no bank has trials of both classes.
     """
-    sign = mirror_sign(classes)
-    order = mirror_columns(electrodes)
-    out = {name.casefold() for name in without}
+    sign, order = mirror_sign(classes), mirror_columns(electrodes)
+    names = [mirror_electrode(e) for e in electrodes]
     seen: list[Seen] = []
     for bank in banks:
         if not set(classes) <= set(bank.classes):
             continue
         numbers = [bank.classes.index(c) for c in classes]
-        names = [mirror_electrode(e) for e in electrodes]
         for number, name in enumerate(bank.subjects):
             hers = (bank.subject == number) & np.isin(bank.wanted, numbers)
-            if name.casefold() in out or len(np.unique(bank.wanted[hers])) < 2:
+            if len(np.unique(bank.wanted[hers])) < 2:
                 continue
             part = bank.select(hers)
             y = np.where(part.wanted == numbers[1], 1.0, -1.0)
@@ -295,14 +284,41 @@ def fit_population(
                 weight = np.concatenate([weight, weight]) / 2
             target = part.imagined if part.imagined.any() else np.ones(len(y), dtype=np.bool_)
             seen.append(Seen(name, x, y, rows, wanted, weight, target))
-    if not seen:
-        known = sorted({c for b in banks for c in b.classes})
+    return tuple(seen)
+
+
+def fit_population(
+    seen: Sequence[Seen],
+    electrodes: Sequence[str],
+    classes: Sequence[str],
+    without: Sequence[str] = (),
+) -> Population:
+    """Fit what subjects have in common.
+
+    Parameters
+    ----------
+    seen : sequence of Seen
+        As :func:`see` gives them.
+    electrodes, classes : sequence of str
+        What they were seen with.
+    without : sequence of str
+        Subjects that are left out, in whatever case their names are written.
+
+    Raises
+    ------
+    BadInputError
+        Where nobody is left.
+    """
+    out = {name.casefold() for name in without}
+    left = tuple(s for s in seen if s.name.casefold() not in out)
+    if not left:
         raise BadInputError(
-            f"the population bank has no subject with both {' and '.join(classes)} (it knows "
-            f"{', '.join(known) or 'no class'}, and never the subject that is scored); use a "
-            "decoder of the subject's own trials, or add subjects: rtbci bank add."
+            f"the population bank has no subject with both {' and '.join(classes)} but the one "
+            "that is scored; use a decoder of the subject's own trials, or add subjects with: "
+            "rtbci bank add"
         )
-    return Population(tuple(order), sign, tuple(seen), ridge(seen))
+    order = tuple(mirror_columns(electrodes))
+    return Population(order, mirror_sign(classes), left, ridge(left))
 
 
 def _own_logs(covariances: Array, y: Array) -> Array:

@@ -17,14 +17,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from rtbci.calibration.online.spd import roots
 from rtbci.calibration.population import PopulationDecoder
-from rtbci.calibration.population_model import (
-    Population,
+from rtbci.calibration.population_features import (
     log_at,
-    personal,
     riemannian_mean,
     vectors,
     whole_band,
 )
+from rtbci.calibration.population_model import Population, personal
 
 Array = npt.NDArray[np.float64]
 
@@ -84,9 +83,10 @@ class Personal(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit the ridge about the population's weights."""
         self.classes_ = np.unique(y)
         signs = np.where(np.asarray(y) == self.classes_[-1], 1.0, -1.0)
-        weights = self.population.weights
-        pull, self.sharpness_ = self.population.learned(len(signs) if self.own else 0)
-        self.weights_ = personal(weights, X, signs, pull) if self.own else weights
+        learned = self.population.learned(len(signs) if self.own else 0)
+        prior = learned.gain * self.population.weights
+        self.weights_ = personal(prior, X, signs, learned.pull) if self.own else prior
+        self.sharpness_ = learned.sharpness
         return self
 
     def predict_proba(self, X: Array) -> Array:

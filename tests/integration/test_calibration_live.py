@@ -293,7 +293,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 def test_ctrl_c_keeps_the_recording_and_says_how_to_go_on(tmp_path: Path) -> None:
     file = tmp_path / "fast.toml"
     file.write_text(FAST.replace("trials = 3", "trials = 300"), encoding="utf-8")
-    command = [sys.executable, "-c", "from rtbci.apps.cli import main; main()", "calibrate"]
+    command = [sys.executable, "-c", "from rtbci.apps.entry import main; main()", "calibrate"]
     options = ["--subject", "P07", "--protocol", str(file), "--record", str(tmp_path / "rec")]
     with subprocess.Popen(
         [*command, *options, "--montage", "C3,Cz,C4", "--json"],

@@ -31,7 +31,7 @@ def trials(
 
 
 def small_bank(
-    n_subjects: int = 4,
+    n_subjects: int = 6,
     n_trials: int = 30,
     effect: float = 0.5,
     classes: tuple[str, str] = ("left_hand", "right_hand"),

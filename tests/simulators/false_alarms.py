@@ -3,9 +3,9 @@
     python tests/simulators/false_alarms.py --seeds 500
 
 A small, fast configuration of ``auto`` serves for the count: two nearest-mean decoders on the log
-power of four channels, their nested choice and as many permutations as a look needs; looks after 10, 20,
-... 60 trials, and the session ends at the first "above chance".  What is counted does not depend
-on the decoders: permuted labels go through the same ones.
+power of four channels, their nested choice and as many permutations as a look needs; looks after
+10, 20, ... 60 trials, and the session ends at the first "above chance".  What is counted does not
+depend on the decoders: permuted labels go through the same ones.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import pytest
 import skops.io
 
 from rtbci.calibration import bank_store
-from rtbci.calibration.bank import read_bank, shipped_bank, write_bank
+from rtbci.calibration.bank import Bank, read_bank, shipped_bank, write_bank
 from rtbci.calibration.population import RECIPES, PopulationDecoder, shared_electrodes
 from rtbci.calibration.population_features import mirror_electrode
-from rtbci.calibration.population_model import fit_population, ridge
+from rtbci.calibration.population_model import Learned, Population, fit_population, ridge, see
 from rtbci.calibration.recipe import Task
 from rtbci.errors import BadInputError
 
@@ -43,6 +43,12 @@ def decoder(
 ) -> PopulationDecoder:
     made: PopulationDecoder = RECIPES[name].make(Task(electrodes, HANDS, without))
     return made
+
+
+def populate(bank: Bank, without: tuple[str, ...] = ()) -> Population:
+    """All of a small bank."""
+    seen = see([bank], banks.ELECTRODES, HANDS, average=True)
+    return fit_population(seen, banks.ELECTRODES, HANDS, without)
 
 
 def cut(x: banks.Array, electrodes: tuple[str, ...]) -> banks.Array:
@@ -131,13 +137,11 @@ def test_it_is_stored_without_pickle(name: str) -> None:
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
 
 
-@pytest.mark.usefixtures("small")
-def test_who_is_scored_is_not_in_the_bank() -> None:
+def test_who_is_scored_is_not_in_the_bank(small: Path) -> None:
     """By name, in any case of letters, the population is fitted without her."""
     x, y = newcomer()
-    bank = read_bank(bank_store.shipped_bank())
-    others = fit_population([bank], banks.ELECTRODES, HANDS, True, ("B1",))
-    assert [s.name for s in others.subjects] == ["B0", "B2", "B3"]
+    others = populate(read_bank(small), ("B1",))
+    assert [s.name for s in others.subjects] == ["B0", "B2", "B3", "B4", "B5"]
     fitted = decoder("zero-shot", without=("b1",)).fit(x, y)
     np.testing.assert_allclose(fitted.weights_, others.learned(0).gain * others.weights)
     everyone = decoder("zero-shot").fit(x, y)
@@ -154,10 +158,20 @@ def test_who_brings_a_recording_of_the_bank_under_another_name_is_left_out_too()
     np.testing.assert_array_equal(fitted.weights_, known.weights_)
 
 
-@pytest.mark.usefixtures("small")
-def test_labels_that_mean_nothing_give_chance() -> None:
+def test_what_own_trials_are_worth_is_learned_from_those_of_the_bank() -> None:
+    """Alike subjects: the population is right about each, and her own trials add noise."""
+    alike = populate(banks.small_bank())
+    assert alike.learned(0).pull == np.inf
+    assert alike.learned(0).sharpness > 5
+    noise = populate(banks.small_bank(effect=1.0))
+    assert noise.learned(10).gain * noise.learned(10).sharpness < 1
+    few = populate(banks.small_bank(3))
+    assert few.learned(10) == Learned()
+
+
+def test_labels_that_mean_nothing_give_chance(small: Path) -> None:
     """A bank whose subjects differ in nothing, and own labels shuffled: no better than a coin."""
-    write_bank(banks.small_bank(effect=1.0), bank_store.shipped_bank())
+    write_bank(banks.small_bank(effect=1.0), small)
     scores = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -183,7 +197,7 @@ def test_what_the_bank_can_not_do_is_said() -> None:
     with pytest.raises(BadInputError, match="7 electrodes in 2 bands, and got 60 trials of 7"):
         decoder("population").fit(x[:, :7], y)
     with pytest.raises(BadInputError, match="no subject with both left_hand and right_hand"):
-        decoder("population", without=("B0", "B1", "B2", "B3")).fit(x, y)
+        decoder("population", without=("B0", "B1", "B2", "B3", "B4", "B5")).fit(x, y)
 
 
 @pytest.mark.usefixtures("small")
@@ -192,7 +206,7 @@ def test_a_subject_of_ones_own_joins_the_population() -> None:
     before = decoder("zero-shot").fit(x, y)
     path = bank_store.bank_file("P07")
     path.parent.mkdir(parents=True)
-    write_bank(banks.small_bank(5).select(np.repeat(np.arange(5), 30) == 4), path)
+    write_bank(banks.small_bank(7).select(np.repeat(np.arange(7), 30) == 6), path)
     after = decoder("zero-shot").fit(x, y)
     assert np.abs(after.weights_ - before.weights_).max() > 1e-6
     bank_store.forget("P07")
@@ -212,8 +226,7 @@ def test_the_shipped_bank_serves_small_montages(
 ) -> None:
     """Each subject by the weights of all others, executed and imagined: better than a coin."""
     assert shared_electrodes(Task(electrodes, classes)) == electrodes
-    bank = read_bank(shipped_bank())
-    seen = fit_population([bank], electrodes, classes, average=len(electrodes) > 3).subjects
+    seen = see([read_bank(shipped_bank())], electrodes, classes, average=len(electrodes) > 3)
     correct = [
         np.mean((one.x @ ridge([s for s in seen if s is not one]) > 0) == (one.y > 0))
         for one in seen
