@@ -208,7 +208,13 @@ class _Session:
         self.profile = find_profile(subject) if told is None else open_profile(Path(told))
         if self.profile is not None:
             labels = wanted_classes(self.settings.classes, self.settings.source)
-            return online_decoder(self.profile, info.electrodes, self.settings.session, labels)
+            return online_decoder(
+                self.profile,
+                info.electrodes,
+                self.settings.session,
+                labels,
+                source_rate=info.rate,
+            )
         self._note(
             f"{subject} has no profile yet, so decodes are uncalibrated; make one with: "
             f"rtbci calibrate --from RECORDING --subject {subject}"

@@ -217,14 +217,24 @@ def subjects_forget(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a subject's profile, its history included."""
-    from rtbci.calibration.profile import forget_profile, load_profile
+    """Remove a subject's profile, its history included, and her trials in your bank."""
+    from rtbci.calibration.bank_store import bank_file, forget
+    from rtbci.calibration.profile import find_profile, forget_profile, load_profile
 
-    folder = load_profile(name).folder
+    profile, banked = find_profile(name), bank_file(name)
+    if profile is None and not banked.exists():
+        load_profile(name)  # says whom there is
+    gone = [] if profile is None else [str(profile.folder)]
+    gone += [str(banked)] if banked.exists() else []
     if not yes:
-        typer.confirm(f"Remove {folder} and all in it?", abort=True)
-    forget_profile(name)
-    typer.echo(f"{name} is forgotten: {folder} is gone; recordings stay where they are.")
+        typer.confirm(f"Remove {' and '.join(gone)} and all in it?", abort=True)
+    if profile is not None:
+        forget_profile(name)
+    forget(name)
+    typer.echo(
+        f"{name} is forgotten: gone {'is' if len(gone) == 1 else 'are'} {' and '.join(gone)}; "
+        "recordings stay where they are."
+    )
 
 
 def pretrain(

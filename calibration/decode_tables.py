@@ -198,8 +198,10 @@ def page(standing: Standing, command: str) -> str:
         "differences are paired. What a decoder learns from other people's trials never includes",
         "the subject that it is scored on. Where calibration is by runs, each choice of runs is",
         "taken in turn and scored on the subject's other runs. `no label` gives a decoder the",
-        "calibration trials without their labels. The controls say what else than motor cortex",
-        "tells the classes apart: where one reaches the decoders, so may eyes or muscle.",
+        "calibration trials without their labels. `+bias`: a slow causal mean of the decoder's own",
+        "past decisions (0.05 a trial, no labels) is subtracted. The controls say what else than",
+        "motor cortex tells the classes apart: where one reaches the decoders, so may eyes or",
+        "muscle.",
         "",
     ]
     last = None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,10 @@ ALL = "all"
 CLASSIC = ("csp+lda", "ts+lr", "mdm")
 """Decoders of the subject's own trials alone that others are measured by."""
 CONTAMINATED = "contaminated"
+BIASED = "+bias"
+"""Behind a decoder's name: a slow causal mean of its past decision values is subtracted."""
+BIAS_RATE = 0.05
+"""Of that mean, for each trial."""
 
 Tell = Callable[[float, str], None]
 
@@ -127,7 +132,8 @@ def evaluate_decode(
     protocols : sequence of Protocol
         All on one pass over the files.
     decoders : sequence of str
-        Names, ``auto`` among them if wanted; the classic ones and ``auto`` where empty.
+        Names, ``auto`` among them if wanted, each also with :data:`BIASED` behind it; the classic
+        ones and ``auto`` where empty.
     electrodes : sequence of str
         Sets of them, each a table of its own: ``motor``, ``all``, a montage's name, or a list.
     tasks : sequence of str
@@ -206,10 +212,22 @@ def electrode_set(label: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
     return lambda there: tuple(e for e in named if e in there)
 
 
+def unbiased(evidence: Evidence, rate: float = BIAS_RATE) -> Evidence:
+    """Subtract a slow mean of past decision values from each trial's; trials in order of time."""
+    values = evidence - evidence.mean(axis=1, keepdims=True)
+    bias = np.zeros(evidence.shape[1])
+    made: Evidence = np.empty_like(values)
+    for i, value in enumerate(values):
+        made[i] = value - bias
+        bias = (1 - rate) * bias + rate * value
+    return made
+
+
 def _needed(names: Sequence[str]) -> tuple[str, ...]:
     """Every decoder that has to be fitted: those named and those that ``auto`` chooses among."""
-    own = [n for n in names if n != AUTO_NAME]
-    return tuple(dict.fromkeys([*own, *(AUTO if AUTO_NAME in names else ())]))
+    plain = [n.removesuffix(BIASED) for n in names]
+    own = [n for n in plain if n != AUTO_NAME]
+    return tuple(dict.fromkeys([*own, *(AUTO if AUTO_NAME in plain else ())]))
 
 
 def _wanted_task(task: str, tasks: Sequence[str]) -> bool:
@@ -293,6 +311,8 @@ def score_session(
             protocol: Protocol = protocol,
             condition: Condition = condition,
         ) -> None:
+            if decoder.endswith(BIASED):
+                found = [(test, unbiased(evidence)) for test, evidence in found]
             metrics = _mean(found, first.y, decision_s) if found else None
             standing.cells.append(
                 Cell(
@@ -308,19 +328,21 @@ def score_session(
                 )
             )
 
-        for name in standing.decoders:
+        for shown in standing.decoders:
+            name, as_shown = shown.removesuffix(BIASED), partial(put, shown)
             if name == AUTO_NAME:
-                _score_auto(contest, condition, put)
+                _score_auto(contest, condition, as_shown)
             elif name in notes:
-                put(name, [], notes[name])
+                as_shown([], notes[name])
             elif contest is not None:
-                _score_one(contest, name, condition, put)
+                _score_one(contest, name, condition, as_shown)
         if condition.labelled:
             for name, row in controls.items():
                 if row.contest is None:
                     put(name, [], row.why)
                 else:
-                    _score_one(row.contest, name, _only(condition, row.there), put)
+                    only = _only(condition, row.there)
+                    _score_one(row.contest, name, only, partial(put, name))
         if contest is not None:
             contest.forget()
 
@@ -351,9 +373,9 @@ def _score_one(contest: Contest, name: str, condition: Condition, put: Put) -> N
                     return
                 found.append((fold.test, evidence))
     except BadInputError as err:
-        put(name, [], str(err))
+        put([], str(err))
         return
-    put(name, found)
+    put(found)
 
 
 def _score_auto(contest: Contest | None, condition: Condition, put: Put) -> None:
@@ -368,9 +390,9 @@ def _score_auto(contest: Contest | None, condition: Condition, put: Put) -> None
             found.append((fold.test, evidence))
             chosen.append(choice.name)
     except BadInputError as err:
-        put(AUTO_NAME, [], str(err))
+        put([], str(err))
         return
-    put(AUTO_NAME, found, "", tuple(chosen))
+    put(found, "", tuple(chosen))
 
 
 def _mean(found: Sequence[Scored], y: IndexArray, decision_s: float) -> Metrics:

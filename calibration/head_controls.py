@@ -234,7 +234,8 @@ def _score(checkpoint: Checkpoint, raw: RawRecording) -> list[_Scored]:
     chain = Preprocessor(raw.rate, n, config.preprocess, names=raw.electrodes)
     signal = chain.push(raw.data, np.ones(n, np.bool_)).signal.astype(np.float64)
     n_course = round(COURSE_S * config.rate_hz)
-    begun = [(c, int((c.time + chain.delay_s) * config.rate_hz)) for c in raw.cues]
+    starts = chain.source_position(0) / raw.rate  # time that row 0 stands for
+    begun = [(c, int((c.time - starts) * config.rate_hz)) for c in raw.cues]
     # A trial of the head is over before the eyes' course is, so both have the same trials.
     whole = [(c, r) for c, r in begun if c.label in CLASSES and r + n_course <= len(signal)]
     if not whole:
@@ -245,7 +246,7 @@ def _score(checkpoint: Checkpoint, raw: RawRecording) -> list[_Scored]:
     evidence = {}
     if is_held_out(raw.subject):
         for method, version in versions(signal, raw.electrodes, config.rate_hz).items():
-            recording = _prepared(raw, cues, version, chain.delay_s, config)
+            recording = _prepared(raw, cues, version, starts, config)
             trials = collect_trials(checkpoint.network, [recording])
             if trials is None or checkpoint.network.teg is None:
                 raise BadInputError(
@@ -321,7 +322,7 @@ def _prepared(
     raw: RawRecording,
     cues: tuple[Cue, ...],
     signal: Array64,
-    delay_s: float,
+    starts: float,
     config: ModelConfig,
 ) -> Prepared:
     """Normalise a signal as the chain does, and give what :func:`collect_trials` reads of it."""
@@ -334,7 +335,7 @@ def _prepared(
         subject=raw.subject,
         electrodes=raw.electrodes,
         cues=cues,
-        delay_s=delay_s,
+        delay_s=-starts,
         signal=signal.astype(np.float32),
         mean=mean[last_rows].astype(np.float32),
         scale=scale[last_rows].astype(np.float32),

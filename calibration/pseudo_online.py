@@ -203,7 +203,9 @@ def pseudo_online(
     labels = known_classes(path) if classes is None else parse_classes(classes)
 
     def make(info: StreamInfo) -> Decoder:
-        return online_decoder(profile, info.electrodes, config, labels, online)
+        return online_decoder(
+            profile, info.electrodes, config, labels, online, source_rate=info.rate
+        )
 
     return run_decoder(
         make,

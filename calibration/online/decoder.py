@@ -161,6 +161,8 @@ def online_decoder(
     session: SessionConfig,
     labels: Mapping[str, str],
     config: OnlineConfig | None = None,
+    *,
+    source_rate: float | None = None,
 ) -> AdaptiveDecoder:
     """Put a subject's decoder into a stream, with all that makes it decide and adapt.
 
@@ -174,6 +176,8 @@ def online_decoder(
         Which marker labels are cues of which classes; class names stand for themselves.
     config : OnlineConfig | None
         In place of the profile's own.
+    source_rate : float | None
+        Of the stream before it is resampled, Hz.
 
     Raises
     ------
@@ -181,7 +185,7 @@ def online_decoder(
         As :func:`rtbci.calibration.profile.streaming_decoder`, and where a knob is none.
     """
     config = check_online(config or profile.card.online, f"{profile.card.subject}: online")
-    stream = streaming_decoder(profile, electrodes, session)
+    stream = streaming_decoder(profile, electrodes, session, source_rate)
     named = {name: name for name in profile.card.classes} | dict(labels)
     monitor = monitor_for(electrodes, session.preprocess.rate_hz, stream.window_s)
     return AdaptiveDecoder(stream, config, session, named, monitor)

@@ -7,7 +7,9 @@ from pathlib import Path
 import banks
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from rtbci.apps.cli import app
 from rtbci.calibration import bank_store
 from rtbci.calibration.bank import (
     BANK_VIEW,
@@ -134,6 +136,17 @@ def test_forgetting_a_subject_takes_her_out(small: Path) -> None:
     assert len(bank_store.banks_at_hand()) == 2
     assert bank_store.forget("P07")
     assert len(bank_store.banks_at_hand()) == 1
+
+
+def test_the_command_forgets_a_subject_that_is_in_the_bank_only(small: Path) -> None:
+    path = bank_store.bank_file("P07")
+    path.parent.mkdir(parents=True)
+    write_bank(banks.small_bank(1), path)
+    done = CliRunner().invoke(app, ["subjects", "forget", "P07", "--yes"])
+    assert str(path) in done.stdout
+    assert not path.exists()
+    again = CliRunner().invoke(app, ["subjects", "forget", "P07", "--yes"])
+    assert isinstance(again.exception, BadInputError)
 
 
 def test_the_shipped_bank_is_what_its_card_says() -> None:

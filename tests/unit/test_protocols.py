@@ -18,6 +18,7 @@ from rtbci.calibration.evaluate_decode import (
     electrode_set,
     evaluate_decode,
     score_session,
+    unbiased,
     view_name,
 )
 from rtbci.calibration.paired import bootstrap, paired
@@ -131,6 +132,17 @@ def test_a_decoder_that_saw_the_subject_counts_for_nothing() -> None:
     assert row.contaminated == 1
     assert row.balanced.subjects == 1
     assert CONTAMINATED in decode_tables.values(row)[-1]
+
+
+def test_a_running_bias_knows_only_past_trials() -> None:
+    rng = np.random.default_rng(0)
+    evidence = 0.1 * rng.standard_normal((40, 2)) + np.array([3.0, 0.0])
+    one = unbiased(evidence)
+    later = evidence.copy()
+    later[20:] *= -5
+    np.testing.assert_array_equal(unbiased(later)[:20], one[:20])
+    np.testing.assert_allclose(one[0], evidence[0] - evidence[0].mean())
+    assert abs(np.mean(one[-10:, 0])) < 0.5
 
 
 def test_paired_differences_are_over_the_subjects_that_both_have() -> None:
