@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rtbci.calibration.accuracy import in_trial, trial_begin
+from rtbci.calibration.regression import reference_electrodes
 from rtbci.calibration.streaming import ViewConfig, as_trial
 from rtbci.calibration.track import Track
 from rtbci.errors import BadInputError
@@ -102,9 +103,17 @@ class Windows:
 
 
 def motor_electrodes(electrodes: Sequence[str]) -> tuple[str, ...]:
-    """Electrodes over the motor cortex (FC, C, CP), or all where there are fewer than three."""
+    """Electrodes over the motor cortex (FC, C, CP).
+
+    Where there are fewer than three of them: all but those nearest to the eyes, which are regressed
+    out of the others; and all where that leaves fewer than three, too.
+    """
     found = tuple(e for e in electrodes if MOTOR.fullmatch(e))
-    return found if len(found) >= MIN_MOTOR else tuple(electrodes)
+    if len(found) >= MIN_MOTOR:
+        return found
+    near_eyes = reference_electrodes(electrodes)
+    others = tuple(e for e in electrodes if e not in near_eyes)
+    return others if len(others) >= MIN_MOTOR else tuple(electrodes)
 
 
 def rim_electrodes(electrodes: Sequence[str]) -> tuple[str, ...]:

@@ -325,7 +325,7 @@ def test_imagined_fists_and_feet_of_a_real_subject(data_dir: Path, tmp_path: Pat
             "openbci_cyton_daisy/sub-01_r_l_imagined_raw.fif",
             "left_hand=left_hand,right_hand=right_hand",
             None,
-            16,
+            12,  # Fp1, Fp2, F7 and F8 are regressed out of the others
             20,
         ),
     ],

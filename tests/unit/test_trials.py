@@ -66,7 +66,8 @@ def judged(made: Track) -> list[Cue]:
 def test_motor_electrodes_are_read_where_there_are_three() -> None:
     cap = ("Fp1", "FC3", "C3", "Cz", "CP4", "C5", "O1", "T7", "FCz")
     assert motor_electrodes(cap) == ("FC3", "C3", "Cz", "CP4", "C5", "FCz")
-    assert motor_electrodes(("Fp1", "C3", "C4", "O1")) == ("Fp1", "C3", "C4", "O1")
+    assert motor_electrodes(("Fp1", "C3", "C4", "O1")) == ("C3", "C4", "O1")
+    assert motor_electrodes(("Fp1", "C3", "C4")) == ("Fp1", "C3", "C4")
 
 
 def test_the_rim_is_eyes_jaw_and_neck() -> None:
