@@ -47,6 +47,8 @@ RIGHT_SIDE = ("AF8", "F8", "FT8")
 COURSE_HZ = (0.3, 6.0)
 COURSE_S = 4.0
 """After the cue: as long as a trial of EEGMMIDB lasts."""
+WHOLE_S = 4.3
+"""Signal that must follow a cue; a trial that a file's end cuts short is left out."""
 COURSE_STEPS = 16
 RIDGE = 0.01
 """Of the eyes' weights, in units of the mean eigenvalue."""
@@ -222,7 +224,10 @@ def _require_both(subjects: Sequence[str], what: str) -> None:
 def _score(checkpoint: Checkpoint, raw: RawRecording) -> list[_Scored]:
     """Run one stretch of signal through the chain, and its trials through eyes and head."""
     config = checkpoint.config
-    if not any(c.label in CLASSES for c in raw.cues):
+    ends = len(raw.data) / raw.rate
+    # The eyes' course is complete then, and a trial of the head is over before: both have the same.
+    cues = tuple(c for c in raw.cues if c.label in CLASSES and c.time + WHOLE_S < ends)
+    if not cues:
         return []
     lacking = [e for e in (*LEFT_SIDE, *RIGHT_SIDE) if e not in raw.electrodes]
     if lacking:
@@ -233,14 +238,8 @@ def _score(checkpoint: Checkpoint, raw: RawRecording) -> list[_Scored]:
     n = len(raw.electrodes)
     chain = Preprocessor(raw.rate, n, config.preprocess, names=raw.electrodes)
     signal = chain.push(raw.data, np.ones(n, np.bool_)).signal.astype(np.float64)
-    n_course = round(COURSE_S * config.rate_hz)
     starts = chain.source_position(0) / raw.rate  # time that row 0 stands for
-    begun = [(c, int((c.time - starts) * config.rate_hz)) for c in raw.cues]
-    # A trial of the head is over before the eyes' course is, so both have the same trials.
-    whole = [(c, r) for c, r in begun if c.label in CLASSES and r + n_course <= len(signal)]
-    if not whole:
-        return []
-    cues, rows = zip(*whole, strict=True)
+    rows = [int((c.time - starts) * config.rate_hz) for c in cues]
     courses = eye_courses(signal, raw.electrodes, rows, config.rate_hz)
     labels = np.array([CLASSES.index(c.label) for c in cues], dtype=np.int64)
     evidence = {}

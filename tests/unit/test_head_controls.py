@@ -165,6 +165,16 @@ def test_the_head_as_it_is_gets_what_it_gets_live(
     np.testing.assert_allclose(found.evidence["head"], odds, atol=0.01 * np.abs(odds).max())
 
 
+def test_a_trial_that_the_end_of_a_file_cuts_short_is_left_out(
+    gaze: tuple[list[Path], Checkpoint], tmp_path: Path
+) -> None:
+    x = brain(5, [0, 1, 0, 1], gaze_uv=60.0, rhythm_uv=0.0)
+    short = write(tmp_path, "S001R04", x[: round(23.2 * RATE)], [0, 1, 0, 1], NAMES)
+    found = head_controls(gaze[1], [gaze[0][0], short])
+    assert found.labels.tolist() == [0, 1, 0]
+    assert {len(v) for v in found.evidence.values()} == {3}
+
+
 def test_versions_are_causal_and_leave_the_references_alone() -> None:
     """Rows to come change nothing, and taking the eyes out of themselves would leave nothing."""
     x = brain(3, [0, 1, 1, 0], gaze_uv=60.0, rhythm_uv=5.0).astype(np.float64)
