@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import mne
@@ -200,7 +200,8 @@ def test_decodes_and_commands_come_back_to_the_last_bit(tmp_path: Path) -> None:
     recording = open_recording(recorder.folder)
     first, second = recording.decodes()
     assert same_bits(first.decode.p, p)
-    assert replace(first.decode, p=p) == replace(decode, p=p)
+    # NB: from Python 3.13 on, dataclasses compare arrays even where they are one and the same.
+    assert asdict(first.decode) | {"p": None} == asdict(decode) | {"p": None}
     assert (first.due, first.out, first.stages) == (100.996, 101.01, stages)
     assert np.isnan(second.decode.p).all()
     assert not second.decode.valid
