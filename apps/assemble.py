@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 import rtbci
 from rtbci.apps.settings import RunSettings, SourceSettings, host_port
-from rtbci.calibration.accuracy import TrialScorer
+from rtbci.calibration.scoring.accuracy import TrialScorer
 from rtbci.classes import parse_classes
 from rtbci.clock import Clock, MonotonicClock
 from rtbci.delivery import Observer, Publish

@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.live import Live
 
 from rtbci.apps.calibration_score import BlockScorer
-from rtbci.apps.calibration_screen import Stage, render, words
+from rtbci.apps.calibration_screen import render, words
 from rtbci.apps.commands_run import print_json
 from rtbci.apps.conductor import Conducted, Conductor, Presenter
+from rtbci.apps.conductor_core import Stage
 from rtbci.apps.host import run_session
 from rtbci.apps.keys import Keys, single_keys
 from rtbci.apps.settings import RunSettings, SourceSettings

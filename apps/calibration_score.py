@@ -1,7 +1,9 @@
-"""A first score while the session goes on: ``python -m rtbci.apps.calibration_score``.
+"""Fits, scores and checks while a session goes on: ``python -m rtbci.apps.calibration_score``.
 
-A process of its own, at low priority, so that neither the engine nor the cues wait for it.  One
-line of JSON comes in on standard input, one goes out.
+    window, terminal --one line: what to do--> process of its own, at low priority
+            <--lines: {"progress": 0.4, "what": "permuting labels"} ... {"answer": {...}}--
+
+A process of its own, so that neither the engine nor the cues wait for it.
 """
 
 from __future__ import annotations
@@ -9,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rtbci.errors import RtbciError
 
@@ -24,21 +28,126 @@ PERMUTATIONS = 100
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
-    """What is to be scored.
+class Job:
+    """What is to be done.
 
     Attributes
     ----------
-    recording, subject : str
+    do : str
+        ``score``: fit and score; ``check``: judge the signal check; ``tune``: set thresholds by a
+        block without control; ``save``: make the session's profile the subject's own.
+    subject : str
+    recordings : list of str
+        In the order in which they were made.
     looked : list of int
         Numbers of trials at earlier looks.
     decoder : str
+    profiles : str | None
+        Folder of the session's own profiles; for a score, kept nowhere where None.
+    permutations : int
+        For the p-value of a score, at most.
     """
 
-    recording: str
+    do: str
     subject: str
+    recordings: list[str]
     looked: list[int]
     decoder: str = "auto"
+    profiles: str | None = None
+    permutations: int = PERMUTATIONS
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Attributes
+    ----------
+    share : float
+        0 to 1, of what it is at.
+    what : str
+        What it is at.
+    """
+
+    share: float
+    what: str
+
+
+class Worker:
+    """Does one job at a time in a process of its own.
+
+    Owned by one thread; a thread of its own only waits for lines.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.progress: Progress | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return self._process is not None
+
+    def begin(self, job: Job) -> None:
+        """Do a job; one that is still running is given up."""
+        self.close()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "rtbci.apps.calibration_score"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=os.name == "posix",  # Ctrl-C is for the session
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(asdict(job)).encode())
+            process.stdin.close()
+        self._process, self._lines = process, queue.SimpleQueue()
+        reader = threading.Thread(target=_follow, args=(process.stdout, self._lines), daemon=True)
+        reader.start()
+
+    def poll(self) -> dict[str, Any] | None:
+        """Give the answer to a job that has just been done; None where none has.
+
+        An answer holds ``error``, a sentence, where the job could not be done.
+        """
+        while self._process is not None:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                return None
+            if line is None:
+                self.close()
+                return {"error": "it could not be computed; the recording goes on."}
+            if "answer" in line:
+                self.close()
+                return dict(line["answer"])
+            self.progress = Progress(float(line["progress"]), str(line["what"]))
+        return None
+
+    def close(self) -> None:
+        """Give up a job that is running."""
+        self.progress = None
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._process = None
+
+
+def _follow(pipe: IO[bytes], lines: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+    """Read a process's lines to their end; None says that there are no more."""
+    with pipe:
+        for line in pipe:
+            with contextlib.suppress(ValueError):  # the last one of a killed process may be torn
+                lines.put(json.loads(line))
+    lines.put(None)
 
 
 class BlockScorer:
@@ -54,76 +163,65 @@ class BlockScorer:
     def __init__(self, subject: str, decoder: str) -> None:
         self._subject = subject
         self._decoder = decoder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._worker = Worker()
         self.looked: list[int] = []
 
     def begin(self, recording: str) -> None:
         """Score what there is; a score that is still running is given up."""
-        self.close()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rtbci.apps.calibration_score"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=os.name == "posix",  # Ctrl-C is for the session
-        )
-        request = ScoreRequest(recording, self._subject, self.looked, self._decoder)
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(asdict(request)).encode())
-            self._process.stdin.close()
+        self._worker.begin(Job("score", self._subject, [recording], self.looked, self._decoder))
 
     def poll(self) -> tuple[str, ...] | None:
         """Give the lines of a score that has just come; None where none has."""
-        if self._process is None or self._process.poll() is None:
+        answer = self._worker.poll()
+        if answer is None:
             return None
-        assert self._process.stdout is not None
-        said = self._process.stdout.read()
-        self.close()
-        try:
-            answer = json.loads(said)
-        except ValueError:
-            return ("the first score could not be computed; the recording goes on.",)
-        if answer["trials"]:
-            self.looked.append(answer["trials"])
+        if "error" in answer:
+            return (f"no score yet: {answer['error']}",)
+        self.looked.append(answer["report"]["score"]["trials"])
         return tuple(answer["lines"])
 
     def close(self) -> None:
         """Give up a score that is running."""
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._process = None
+        self._worker.close()
 
 
-def score(request: ScoreRequest) -> dict[str, Any]:
-    """Score a recording as its calibration would, and keep no profile.
+def do(job: Job) -> dict[str, Any]:
+    """Do a job.
 
     Returns
     -------
     answer : dict
-        ``lines`` for people; ``trials`` that were looked at, 0 where there was no score.
+        ``lines`` for people, and what the job gives: ``report`` (of a score, as ``--json`` gives
+        it), ``check``, ``online`` (the thresholds), ``profile`` (a folder); or ``error``.
     """
+    try:
+        if job.do == "check":
+            return _check(job)
+        if job.do == "tune":
+            return _tune(job)
+        if job.do == "save":
+            return _save(job)
+        if job.profiles is not None:
+            return _score(job, Path(job.profiles))
+        with tempfile.TemporaryDirectory() as folder:
+            return _score(job, Path(folder))
+    except RtbciError as err:
+        return {"error": str(err)}
+
+
+def _score(job: Job, profiles: Path) -> dict[str, Any]:
+    """Score recordings as their calibration would."""
     from rtbci.calibration.fit import calibrate
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            report = calibrate(
-                [Path(request.recording)],
-                request.subject,
-                decoder=request.decoder,
-                profiles_dir=Path(folder),
-                permutations=PERMUTATIONS,
-                looked=tuple(request.looked),
-            )
-        except RtbciError as err:
-            return {"lines": [f"no score yet: {err}"], "trials": 0}
+    report = calibrate(
+        [Path(r) for r in job.recordings],
+        job.subject,
+        decoder=job.decoder,
+        profiles_dir=profiles,
+        permutations=job.permutations,
+        looked=tuple(job.looked),
+        progress=_say,
+    )
     card = report.profile.card
     lines = [f"balanced accuracy {card.score.balanced:.2f} over {card.score.trials} trials"]
     if card.verdict is not None:
@@ -133,7 +231,46 @@ def score(request: ScoreRequest) -> dict[str, Any]:
     if report.rejected:
         why = ", ".join(f"{n} ({reason})" for reason, n in report.rejected.items())
         lines.append(f"left out: {why}")
-    return {"lines": lines, "trials": card.score.trials}
+    return {"lines": lines, "report": report.to_dict()}
+
+
+def _check(job: Job) -> dict[str, Any]:
+    from rtbci.calibration.signal.signal_check import evaluate_signal_check
+
+    from rtbci.recording.reader import open_recording
+
+    found = evaluate_signal_check(open_recording(Path(job.recordings[-1])))
+    lines = [sentence for _, sentence in found.findings]
+    return {"lines": lines, "check": found.to_dict()}
+
+
+def _tune(job: Job) -> dict[str, Any]:
+    from rtbci.calibration.protocol.tuning import tune_thresholds
+
+    assert job.profiles is not None
+    tuned = tune_thresholds(job.subject, Path(job.recordings[-1]), profiles_dir=Path(job.profiles))
+    choice = tuned.choice
+    return {
+        "lines": tuned.lines(),
+        "online": asdict(choice.config),
+        "reached": choice.reached,
+        "false": choice.false.words(),
+        "wanted_per_min": tuned.wanted_per_min,
+    }
+
+
+def _save(job: Job) -> dict[str, Any]:
+    from rtbci.calibration.profile import load_estimator, load_profile, save_profile
+
+    assert job.profiles is not None
+    made = load_profile(job.subject, Path(job.profiles))
+    saved = save_profile(made.card, load_estimator(made))
+    return {"lines": [f"profile: {saved.folder}"], "profile": str(saved.folder)}
+
+
+def _say(what: str, share: float) -> None:
+    sys.stdout.write(json.dumps({"progress": round(share, 3), "what": what}) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -144,8 +281,9 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(5)
     limit_threads()
-    answer = score(ScoreRequest(**json.loads(sys.stdin.read())))
-    sys.stdout.write(json.dumps(answer))
+    answer = do(Job(**json.loads(sys.stdin.read())))
+    sys.stdout.write(json.dumps({"answer": answer}) + "\n")
+    sys.stdout.flush()
     return 0
 
 

@@ -10,9 +10,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from rich.align import Align
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -21,9 +18,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rtbci.apps.conductor_core import Stage
 from rtbci.apps.view import BAD, FAINT, FAIR, GOOD, NOISY_SD_UV, clock
 from rtbci.calibration.protocol.machine import Phase
-from rtbci.calibration.protocol.plan import ENGAGED, Kind
+from rtbci.calibration.protocol.plan import Kind
 
 STAGE_HEIGHT = 13
 MOST_NAMES = 26
@@ -99,46 +97,6 @@ ARROWS = {
     ),
 }
 """The cross stays; the cue is what an arm of it becomes."""
-STILL = (Kind.FIXATION, *ENGAGED)
-"""While these last, nothing on the screen moves."""
-
-
-@dataclass
-class Stage:
-    """What the screen shows.
-
-    Attributes
-    ----------
-    subject, title : str
-        Who; what.
-    phase : Phase | None
-        None before the first.
-    left_s, remaining_s : float
-        Seconds until the end of the phase, and of all.
-    status : dict
-        Newest ``status`` event of the engine.
-    recording : str | None
-    message : str
-        The newest thing that a person should know of.
-    alarm : bool
-        Whether it is trouble.
-    score : tuple of str
-        Of the blocks so far.
-    keys : bool
-        Whether keys are read.
-    """
-
-    subject: str
-    title: str
-    phase: Phase | None = None
-    left_s: float = 0.0
-    remaining_s: float = 0.0
-    status: dict[str, Any] = field(default_factory=dict)
-    recording: str | None = None
-    message: str = ""
-    alarm: bool = False
-    score: tuple[str, ...] = ()
-    keys: bool = False
 
 
 def words(label: str) -> str:

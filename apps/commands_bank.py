@@ -24,8 +24,8 @@ Montage = Annotated[
 
 def bank_list(as_json: Json = False) -> None:
     """List the subjects of the bank: those that come with rtbci, and your own."""
-    from rtbci.calibration.bank import count
-    from rtbci.calibration.bank_store import all_banks
+    from rtbci.calibration.population.bank import count
+    from rtbci.calibration.population.store import all_banks
 
     rows = [(bank, *row) for bank in all_banks() for row in count(bank)]
     if as_json:
@@ -61,8 +61,8 @@ def bank_add(
 ) -> None:
     """Add a subject of your own: her trials' covariances, no signal."""
     from rtbci.apps.assemble import limit_threads
-    from rtbci.calibration.bank import count
-    from rtbci.calibration.bank_store import add_subject, own_subjects
+    from rtbci.calibration.population.bank import count
+    from rtbci.calibration.population.store import add_subject, own_subjects
 
     limit_threads()
     path = add_subject(recordings, subject, consent, classes=classes, montage=montage)
@@ -73,7 +73,7 @@ def bank_add(
 
 def bank_remove(subject: Annotated[str, typer.Argument(help="Her pseudonym.")]) -> None:
     """Remove a subject of your own; profiles that were fitted with her stay as they are."""
-    from rtbci.calibration.bank_store import remove_subject
+    from rtbci.calibration.population.store import remove_subject
 
     typer.echo(f"{subject} is out of the bank: {remove_subject(subject)} is gone.")
 
@@ -95,8 +95,8 @@ def bank_build(
 ) -> None:
     """Build a bank of many subjects' recordings, as the one that comes with rtbci was."""
     from rtbci.apps.assemble import limit_threads
-    from rtbci.calibration.bank import write_bank
-    from rtbci.calibration.bank_build import ELECTRODES, build_bank
+    from rtbci.calibration.population.bank import write_bank
+    from rtbci.calibration.population.build import ELECTRODES, build_bank
 
     if not out.parent.is_dir():
         raise BadInputError(f"{out.parent} is no folder, so {out} can't be written.")

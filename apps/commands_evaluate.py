@@ -44,10 +44,10 @@ def evaluate_decode(
 ) -> None:
     """Compare decoders on the same trials: paired, with intervals, controls beside them."""
     from rtbci.apps.assemble import limit_threads
-    from rtbci.calibration import decode_tables
-    from rtbci.calibration.evaluate_decode import MOTOR, all_decoders
-    from rtbci.calibration.evaluate_decode import evaluate_decode as evaluate
-    from rtbci.calibration.protocols import parse_protocols
+    from rtbci.calibration.evaluation import decode_tables
+    from rtbci.calibration.evaluation.decode import MOTOR, all_decoders
+    from rtbci.calibration.evaluation.decode import evaluate_decode as evaluate
+    from rtbci.calibration.evaluation.protocols import parse_protocols
 
     protocols = parse_protocols(protocol)
     if report is not None and not report.parent.is_dir():

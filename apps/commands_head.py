@@ -17,7 +17,7 @@ COLUMNS = {
     "regressed": "eyes taken out",
     "high_passed": "from 6 Hz",
 }
-"""What the methods of :mod:`rtbci.calibration.head_controls` are called in the table."""
+"""What the methods of :mod:`rtbci.calibration.evaluation.head_controls` are called in the table."""
 
 
 def evaluate_head(
@@ -27,7 +27,7 @@ def evaluate_head(
 ) -> None:
     """Uncalibrated decode head beside its controls: the eyes alone, and the head without them."""
     from rtbci.apps.assemble import limit_threads
-    from rtbci.calibration.head_controls import head_controls
+    from rtbci.calibration.evaluation.head_controls import head_controls
     from rtbci.models.checkpoint import DEFAULT, find_checkpoint, load_checkpoint
 
     limit_threads()

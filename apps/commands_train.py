@@ -166,8 +166,8 @@ def calibrate(
 
 def subjects_list(as_json: Json = False) -> None:
     """List the profiles at hand; a damaged one is named and passed over."""
-    from rtbci.calibration.checks import count
     from rtbci.calibration.profile import list_profiles, load_profile
+    from rtbci.calibration.reading.checks import count
 
     cards, damaged = [], {}
     for name in list_profiles():
@@ -218,7 +218,7 @@ def subjects_forget(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a subject's profile, its history included, and her trials in your bank."""
-    from rtbci.calibration.bank_store import bank_file, forget
+    from rtbci.calibration.population.store import bank_file, forget
     from rtbci.calibration.profile import find_profile, forget_profile, load_profile
 
     profile, banked = find_profile(name), bank_file(name)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rtbci.calibration.learning import LearningCurve
-from rtbci.calibration.metrics import Metrics
+from rtbci.calibration.controls.patterns import Pattern
+from rtbci.calibration.evaluation.learning import LearningCurve
 from rtbci.calibration.online.config import OnlineConfig
-from rtbci.calibration.patterns import Pattern
-from rtbci.calibration.streaming import ViewConfig
-from rtbci.calibration.verdict import Verdict
+from rtbci.calibration.scoring.metrics import Metrics
+from rtbci.calibration.scoring.verdict import Verdict
+from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.config import PreprocessConfig, from_dict
 from rtbci.errors import BadInputError
 

@@ -10,7 +10,6 @@ Nothing is written before all of it has succeeded.
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from rtbci.calibration.auto import (
-    Choice,
-    choice_score,
-    choose,
-    combine,
-    folds_of,
-    nested_evidence,
-)
 from rtbci.calibration.card import Candidate, Card, Control, Rejected, Score
-from rtbci.calibration.checks import (
+from rtbci.calibration.controls.control import Scored, caveat, control_table, control_views
+from rtbci.calibration.controls.patterns import find_patterns
+from rtbci.calibration.decoders.catalogue import (
+    AUTO,
+    AUTO_NAME,
+    Recipe,
+    Task,
+    find_recipe,
+    make_decoder,
+)
+from rtbci.calibration.evaluation.learning import learning_curve
+from rtbci.calibration.online.adaptation import Referenced
+from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.online.evidence import fit_temperature
+from rtbci.calibration.profile import check_subject, check_writable, earlier_looks, save_profile
+from rtbci.calibration.reading.checks import (
     check_alike,
     check_classes,
     check_counts,
@@ -36,26 +42,26 @@ from rtbci.calibration.checks import (
     check_window,
     pick_electrodes,
 )
-from rtbci.calibration.cohort import subject_of
-from rtbci.calibration.contest import Contest, Entry, Evidence
-from rtbci.calibration.control import LOW, Scored, caveat, control_table, control_views
-from rtbci.calibration.decoders import AUTO, Recipe, Task, find_recipe, make_decoder
-from rtbci.calibration.evaluate import Folds, permutation_test
-from rtbci.calibration.learning import learning_curve
-from rtbci.calibration.metrics import measure
-from rtbci.calibration.moabb_source import expand, labels_of
-from rtbci.calibration.online.adaptation import Referenced
-from rtbci.calibration.online.config import OnlineConfig
-from rtbci.calibration.online.evidence import fit_temperature
-from rtbci.calibration.patterns import find_patterns
-from rtbci.calibration.profile import check_subject, check_writable, earlier_looks, save_profile
-from rtbci.calibration.regression import reference_electrodes
-from rtbci.calibration.report import CalibrationReport
-from rtbci.calibration.stack import Stack, stack
-from rtbci.calibration.streaming import ViewConfig
-from rtbci.calibration.track import Track, follow
-from rtbci.calibration.trials import Cue, TrialConfig, cut, find_cues, judge
-from rtbci.calibration.verdict import judge_score, permutations_needed
+from rtbci.calibration.reading.cohort import follow_all, judge_all, subject_of
+from rtbci.calibration.reading.moabb_source import expand, labels_of
+from rtbci.calibration.reading.track import Track
+from rtbci.calibration.reading.trials import Cue, TrialConfig, cut, find_cues
+from rtbci.calibration.report import CalibrationReport, outcomes
+from rtbci.calibration.scoring.cross_validation import Folds, permutation_test
+from rtbci.calibration.scoring.metrics import measure
+from rtbci.calibration.scoring.verdict import judge_score, permutations_needed
+from rtbci.calibration.selection.auto import (
+    Choice,
+    choice_score,
+    choose,
+    combine,
+    folds_of,
+    nested_evidence,
+)
+from rtbci.calibration.selection.contest import Contest, enter
+from rtbci.calibration.selection.stack import Stack, stack
+from rtbci.calibration.signal.regression import reference_electrodes
+from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.classes import parse_classes
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
@@ -64,11 +70,6 @@ from rtbci.types import FloatArray
 Progress = Callable[[str, float], None]
 """Told what is going on and which share of it is done (0 to 1)."""
 
-AUTO_NAME = "auto"
-BASE_VIEW = "base"
-"""View in which trials are judged."""
-SLOW_VIEW = "slow"
-"""View in which drifts are looked for."""
 PERMUTATIONS = 99
 DECODER_VIEW = "decoder"
 """View of the decoder that was chosen."""
@@ -147,7 +148,6 @@ def calibrate(
     tell("cross-validating", 0.0)
     choice = choose(contest)
     choice = replace(choice, dropped={**refused, **choice.dropped})
-    contest = contest.only([n for n in contest.names if n not in choice.dropped])
     folds = folds_of(contest, np.arange(len(contest.y)))
     evidence, _ = nested_evidence(contest, folds)
     metrics = measure(evidence, contest.y, config.decode.trial_s[1])
@@ -162,7 +162,7 @@ def calibrate(
         progress=lambda done: tell("permuting labels", done / most),
     )
     tell("fitting", 0.0)
-    own = _spread(contest, choice, folds)
+    own = combine(choice, {m: contest.cross(m, folds.folds) for m in choice.members})
     curve = learning_curve(contest, choice, folds, own)
     fitted, seen = _fit(contest, choice)
     tracks = [_with_view(t, seen, choice, recipes, config) for t in data.tracks]
@@ -232,7 +232,8 @@ def calibrate(
     )
     referenced = Referenced.around(fitted, in_fit, len(seen.bands_hz))
     saved = save_profile(card, referenced, profiles_dir)
-    return CalibrationReport(saved, data.rejected, data.left_out)
+    told = outcomes(data.cues, evidence, data.names)
+    return CalibrationReport(saved, data.rejected, data.left_out, told)
 
 
 @dataclass(frozen=True)
@@ -283,23 +284,20 @@ def _read(
     tell: Progress,
 ) -> _Data:
     """Run the recordings through the causal chain, find their trials and judge them once."""
-    longest = max(r.view.window_s for r in recipes.values())
-    base = replace(ViewConfig(), window_s=longest)
-    views = {repr(v): v for r in recipes.values() for v in (r.view, _raw(r.view))}
-    wanted = {BASE_VIEW: base, SLOW_VIEW: LOW, **views, **control_views({}, config.preprocess)}
-    tracks = []
-    for i, path in enumerate(paths):
-        tell(f"reading {path.name}", i / len(paths))
-        tracks.append(follow(path, wanted, config, montage))
+    views = {v.key: v for r in recipes.values() for v in (r.view, r.view.raw)}
+    tracks, base = follow_all(
+        paths,
+        {**views, **control_views({}, config.preprocess)},
+        config,
+        montage,
+        lambda path: tell(f"reading {path.name}", paths.index(path) / len(paths)),
+    )
     check_different(tracks)
     check_alike(tracks)
     names = check_classes(tracks, maps)
-    cues = find_cues(tracks, maps, names, trial, longest)
+    cues = find_cues(tracks, maps, names, trial, base.window_s)
     used, left_out = pick_electrodes(tracks, cues, electrodes)
-    rate = config.preprocess.rate_hz
-    hop_s = config.token.hop_s
-    cues = judge(tracks, cues, used, trial, BASE_VIEW, base, hop_s, rate, SLOW_VIEW)
-    rejected = dict(Counter(c.reason for c in cues if c.reason))
+    cues, rejected = judge_all(tracks, cues, used, base, config)
     check_counts(tracks, cues, names, rejected)
     return _Data(tracks, cues, names, used, left_out, rejected)
 
@@ -312,36 +310,15 @@ def _contest(
     config: SessionConfig,
 ) -> tuple[Contest, dict[str, str]]:
     """All candidates on the same trials, and why some can't be made for this task."""
-    windows = {
-        view: cut(
-            data.tracks, data.cues, data.used, trial, repr(view), view, config.preprocess.rate_hz
-        )
-        for view in {r.view for r in recipes.values()}
-    }
-    entries, refused = {}, {}
-    for name, recipe in recipes.items():
-        try:
-            make_decoder(name, task)
-        except BadInputError as err:
-            refused[name] = str(err)
-            continue
-        entries[name] = Entry(
-            lambda name=name: make_decoder(name, task),  # type: ignore[misc]
-            windows[recipe.view],
-            recipe.view,
-        )
+    rate = config.preprocess.rate_hz
+    entries, refused = enter(
+        recipes,
+        task,
+        lambda view: cut(data.tracks, data.cues, data.used, trial, view.key, view, rate),
+    )
     if not entries:
         raise BadInputError(next(iter(refused.values())))
     return Contest(entries, len(data.names)), refused
-
-
-def _spread(contest: Contest, choice: Choice, folds: Folds) -> Evidence:
-    """Evidence of the chosen decoder on the outer folds."""
-    members = {m: np.zeros((len(contest.y), contest.n_classes)) for m in choice.members}
-    for fold in folds.folds:
-        for name, total in members.items():
-            total[fold.test] = contest.evidence(name, fold.train, fold.test)
-    return combine(choice, members)
 
 
 def _temperature(contest: Contest, choice: Choice, folds: Folds) -> float:
@@ -373,10 +350,6 @@ def _unfitted(choice: Choice, recipes: dict[str, Recipe], task: Task) -> Any:
     return made
 
 
-def _raw(view: ViewConfig) -> ViewConfig:
-    return replace(view, regress="none")
-
-
 def _with_view(
     track: Track,
     seen: ViewConfig,
@@ -389,14 +362,14 @@ def _with_view(
     signals = {**track.signals, DECODER_VIEW: _joined(track, views, seen)}
     for name, view in control_views({DECODER_VIEW: seen}, config.preprocess).items():
         if name not in signals:
-            signals[name] = _joined(track, [_raw(v) for v in views], view)
+            signals[name] = _joined(track, [v.raw for v in views], view)
     return replace(track, signals=signals)
 
 
 def _joined(track: Track, views: Sequence[ViewConfig], seen: ViewConfig) -> FloatArray:
     """Bands of one or several views side by side, as the view that holds them all has them."""
     bands = {
-        band: track.signals[repr(view)][:, i]
+        band: track.signals[view.key][:, i]
         for view in views
         for i, band in enumerate(view.bands_hz)
     }

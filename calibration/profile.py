@@ -29,9 +29,9 @@ import platformdirs
 import skops.io
 
 from rtbci.calibration.card import Card, read_card, write_card
-from rtbci.calibration.decoders import GROUP
-from rtbci.calibration.regression import reference_electrodes
-from rtbci.calibration.streaming import StreamingDecoder
+from rtbci.calibration.decoders.catalogue import GROUP
+from rtbci.calibration.signal.regression import reference_electrodes
+from rtbci.calibration.signal.streaming import StreamingDecoder
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
 from rtbci.filters import low_pass_corner

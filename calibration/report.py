@@ -5,8 +5,52 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rtbci.calibration.checks import count
 from rtbci.calibration.profile import Profile
+from rtbci.calibration.reading.checks import count
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one trial.
+
+    Attributes
+    ----------
+    run : int
+        Number of its recording.
+    time : float
+        From when it counts, seconds of the recording's clock.
+    wanted, decided : str
+        Its class; what was decided without it in the fit, empty where it was left out.
+    reason : str
+        Why it was left out; empty where it was used.
+    """
+
+    run: int
+    time: float
+    wanted: str
+    decided: str
+    reason: str
+
+
+def outcomes(cues: Sequence[Cue], evidence: Evidence, names: Sequence[str]) -> tuple[Outcome, ...]:
+    """Outcomes of all trials.
+
+    Parameters
+    ----------
+    cues : sequence of Cue
+        Judged, in order of time.
+    evidence : ndarray, shape (n_used, n_classes)
+        Of those without a reason, in the same order.
+    names : sequence of str
+        Classes.
+    """
+    decided = iter(np.argmax(evidence, axis=1).tolist())
+    return tuple(
+        Outcome(
+            c.run, c.time, names[c.wanted], "" if c.reason else names[next(decided)], c.reason
+        )
+        for c in cues
+    )
 
 
 @dataclass(frozen=True)
@@ -21,11 +65,14 @@ class CalibrationReport:
         Trials left out, by reason.
     left_out : tuple of str
         Electrodes left out, because they were bad in too many trials.
+    outcomes : tuple of Outcome
+        One a trial, in order of time.
     """
 
     profile: Profile
     rejected: dict[str, int]
     left_out: tuple[str, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for ``--json``."""
@@ -34,6 +81,7 @@ class CalibrationReport:
             **asdict(self.profile.card),
             "rejected": self.rejected,
             "left_out": list(self.left_out),
+            "outcomes": [asdict(outcome) for outcome in self.outcomes],
         }
 
     def lines(self) -> list[str]:

@@ -249,3 +249,12 @@ def apply_montage(info: StreamInfo, names: Sequence[str]) -> StreamInfo:
             # An unused or auxiliary channel must not keep a name that an electrode has now.
             channels[column] = dataclasses.replace(channel, name=f"{channel.name} (unused)")
     return dataclasses.replace(info, channels=tuple(channels))
+
+
+def mirror_electrode(name: str) -> str:
+    """Name of the electrode at the same place on the other side (C3 and C4, Cz and Cz)."""
+    match = re.fullmatch(r"(\D+)(\d+)(\D*)", name)
+    if match is None:
+        return name
+    number = int(match[2])
+    return f"{match[1]}{number + 1 if number % 2 else number - 1}{match[3]}"

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from rtbci.calibration.online import spd
+from rtbci.calibration.decoders import spd
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.evidence import FLOOR_P
 from rtbci.calibration.online.head import Head

@@ -18,14 +18,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.calibration.artefacts import monitor_for
 from rtbci.calibration.online.adaptation import Adapted
 from rtbci.calibration.online.config import OnlineConfig, check_online
 from rtbci.calibration.online.evidence import Evidence
 from rtbci.calibration.online.feedback import Feedback
 from rtbci.calibration.online.learner import Learner
 from rtbci.calibration.profile import Profile, streaming_decoder
-from rtbci.calibration.streaming import NO_ANSWER, StreamingDecoder
+from rtbci.calibration.signal.artefacts import monitor_for
+from rtbci.calibration.signal.streaming import NO_ANSWER, StreamingDecoder
 from rtbci.config import SessionConfig
 from rtbci.tick import Answer, Moment
 from rtbci.types import BoolArray, DecoderChange, FloatArray
@@ -34,7 +34,7 @@ Values = npt.NDArray[np.float64]
 
 
 class Monitor(Protocol):
-    """Tells when eyes or muscle move (:class:`rtbci.calibration.artefacts.ArtefactMonitor`)."""
+    """Tells when eyes or muscle move (:mod:`rtbci.calibration.signal.artefacts`)."""
 
     def reset(self) -> None:
         """Begin a segment."""

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.calibration.accuracy import balanced_accuracy
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.learner import Learner
-from rtbci.calibration.trials import Windows
+from rtbci.calibration.reading.trials import Windows
+from rtbci.calibration.scoring.accuracy import balanced_accuracy
 from rtbci.types import FloatArray
 
 Values = npt.NDArray[np.float64]

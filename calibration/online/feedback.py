@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtbci.calibration.accuracy import SLACK_S, in_trial, trial_begin
 from rtbci.calibration.online.learner import Seen
+from rtbci.calibration.scoring.accuracy import SLACK_S, in_trial, trial_begin
 from rtbci.types import Marker
 
 LABEL = "label:"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from rtbci.calibration.online import spd
+from rtbci.calibration.decoders import spd
 
 Values = npt.NDArray[np.float64]
 

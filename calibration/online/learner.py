@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from rtbci.calibration.online import head, spd
+from rtbci.calibration.decoders import spd
+from rtbci.calibration.online import head
 from rtbci.calibration.online.adaptation import (
     Adapted,
     Follower,

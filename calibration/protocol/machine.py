@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from rtbci.calibration.protocol.config import BAD, RELAX, ProtocolConfig
+from rtbci.calibration.protocol.config import BAD, BLOCK, RELAX, ProtocolConfig
 from rtbci.calibration.protocol.plan import (
     ENGAGED,
     Kind,
+    Mark,
     Section,
     Slot,
     make_section,
@@ -262,6 +263,43 @@ class Protocol:
         self.sections[s.section] = self._make(s.section, s.takes[s.section])
         s.slot, s.since, s.begun, s.entered, s.paused = 0, now, now, False, None
 
+    def redo(self, trial: int) -> float | None:
+        """Put a trial that was spoilt at the end of its block once more.
+
+        Parameters
+        ----------
+        trial : int
+            Its number in the block that runs.
+
+        Returns
+        -------
+        seconds : float | None
+            From its cue to its rest, as planned; None where the block is over.
+        """
+        s = self.state
+        if s.done:
+            return None
+        section = self.sections[s.section]
+        spoilt = [slot for slot in section.slots if slot.trial == trial]
+        if not spoilt or self._slot.kind is Kind.BREAK:
+            return None
+        ends = section.slots[-1].kind is Kind.BREAK
+        body = section.slots[: len(section.slots) - ends]
+        moved = len(body) - section.slots.index(spoilt[0])
+        again = [
+            replace(
+                slot, marks=_only_own(slot), trial=len(section.trials) + 1, again=slot.again + moved
+            )
+            for slot in spoilt
+        ]
+        tail = [replace(slot, again=slot.again + len(again)) for slot in section.slots[len(body) :]]
+        self.sections[s.section] = replace(
+            section,
+            slots=(*body, *again, *tail),
+            trials=(*section.trials, next(s.label for s in spoilt if s.kind is Kind.CUE)),
+        )
+        return sum(slot.seconds for slot in spoilt if slot.kind in ENGAGED)
+
     def skip(self, now: float) -> None:
         """Go on before the end of a break, of instructions or of an announcement."""
         self.at_quietly(now)
@@ -344,3 +382,8 @@ class Protocol:
             s.events.append(Event(Due.SPAN, start, label, now - start))
         elif slot.kind is Kind.STEP:
             s.events.append(Event(Due.SPAN, s.begun, label, now - s.begun))
+
+
+def _only_own(slot: Slot) -> tuple[Mark, ...]:
+    """Markers of a slot without that of its block, which has begun long ago."""
+    return tuple(mark for mark in slot.marks if mark.label != BLOCK)

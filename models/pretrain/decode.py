@@ -11,7 +11,6 @@ at one side of the screen, so frontal electrodes give the answer away by the eye
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -28,6 +27,7 @@ from rtbci.models.electrodes import GENERIC, electrode_ids
 from rtbci.models.pretrain.data import Prepared
 from rtbci.models.teg import TEG, GraphLayer
 from rtbci.models.tokens import token_window
+from rtbci.montage import mirror_electrode
 from rtbci.types import IndexArray
 
 CLASSES = ("left_hand", "right_hand")
@@ -89,15 +89,6 @@ class Trials:
         )
 
 
-def mirrored(name: str) -> str:
-    """Name of the electrode at the same place on the other side (C3 and C4, Cz and Cz)."""
-    match = re.fullmatch(r"(\D+)(\d+)(\D*)", name)
-    if match is None:
-        return name
-    number = int(match[2])
-    return f"{match[1]}{number + 1 if number % 2 else number - 1}{match[3]}"
-
-
 def collect_trials(
     network: EEGPT,
     recordings: Sequence[Prepared],
@@ -109,7 +100,7 @@ def collect_trials(
     config = network.config
     names = _readable(config)
     ids = torch.tensor(electrode_ids(names, config.electrodes))
-    mirror = [names.index(mirrored(n)) for n in names]
+    mirror = [names.index(mirror_electrode(n)) for n in names]
     states, valid, labels, subjects = [], [], [], []
     cued = [r for r in recordings if any(c.label in CLASSES for c in r.cues)]
     for i, recording in enumerate(cued):
@@ -307,7 +298,7 @@ def _readable(config: ModelConfig) -> list[str]:
     """Electrodes that the head may read, that training knows, and whose mirror image is one too."""
     ids = electrode_ids(config.teg_electrodes, config.electrodes)
     known = [n for n, i in zip(config.teg_electrodes, ids, strict=True) if i != GENERIC]
-    return [n for n in known if mirrored(n) in known]
+    return [n for n in known if mirror_electrode(n) in known]
 
 
 @torch.no_grad()

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from imagery import LABELS, write_imagery
 
-from rtbci.calibration.accuracy import in_trial
 from rtbci.calibration.card import Control
-from rtbci.calibration.control import caveat
+from rtbci.calibration.controls.control import caveat
+from rtbci.calibration.evaluation.pseudo_online import online_accuracy
 from rtbci.calibration.fit import DECODER_VIEW, calibrate
 from rtbci.calibration.profile import find_profile, load_estimator, load_profile, streaming_decoder
-from rtbci.calibration.pseudo_online import online_accuracy
+from rtbci.calibration.reading.track import follow, open_source, play
+from rtbci.calibration.reading.trials import TrialConfig, cut, find_cues
 from rtbci.calibration.report import CalibrationReport
-from rtbci.calibration.track import follow, open_source, play
-from rtbci.calibration.trials import TrialConfig, cut, find_cues
-from rtbci.calibration.verdict import level
+from rtbci.calibration.scoring.accuracy import in_trial
+from rtbci.calibration.scoring.verdict import level
 from rtbci.clock import ManualClock
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 
 from rtbci.apps.calibration_live import LiveCalibration, calibrate_live, conduct, split
-from rtbci.apps.calibration_screen import Stage
 from rtbci.apps.cli import app
 from rtbci.apps.conductor import Conductor
+from rtbci.apps.conductor_core import Stage
 from rtbci.apps.keys import Keys
 from rtbci.apps.settings import RunSettings, SourceSettings
+from rtbci.calibration.evaluation.pseudo_online import online_accuracy
 from rtbci.calibration.fit import calibrate
 from rtbci.calibration.profile import load_profile
 from rtbci.calibration.protocol.config import (
@@ -31,7 +32,6 @@ from rtbci.calibration.protocol.config import (
 )
 from rtbci.calibration.protocol.rehearsal import SubjectSettings, rehearse
 from rtbci.calibration.protocol.tuning import tune_thresholds
-from rtbci.calibration.pseudo_online import online_accuracy
 from rtbci.clock import MonotonicClock
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError

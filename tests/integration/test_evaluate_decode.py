@@ -10,8 +10,8 @@ from imagery import write_imagery
 from typer.testing import CliRunner
 
 from rtbci.apps.cli import app
-from rtbci.calibration.evaluate_decode import evaluate_decode
-from rtbci.calibration.protocols import Protocol
+from rtbci.calibration.evaluation.decode import evaluate_decode
+from rtbci.calibration.evaluation.protocols import Protocol
 from rtbci.errors import BadInputError
 
 CLASSES = "S  1=left,S  2=right"

@@ -13,11 +13,11 @@ from rtbci.apps.assemble import make_engine
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.apps.verify import verify_recording
 from rtbci.calibration.card import Card, Score
-from rtbci.calibration.decoders import make_decoder
+from rtbci.calibration.decoders.catalogue import make_decoder
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.profile import open_profile, save_profile
-from rtbci.calibration.streaming import ViewConfig
+from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.commands import Mark
 from rtbci.recording.layout import find_recording
 from rtbci.recording.reader import open_recording

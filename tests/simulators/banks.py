@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.calibration.bank import BANK_VIEW, Bank, part_covariances, recentre
+from rtbci.calibration.population.bank import BANK_VIEW, Bank, part_covariances, recentre
 
 Array = npt.NDArray[np.float64]
 

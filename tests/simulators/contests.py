@@ -10,8 +10,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from rtbci.calibration.contest import Contest, Entry
-from rtbci.calibration.trials import Windows
+from rtbci.calibration.reading.trials import Windows
+from rtbci.calibration.selection.contest import Contest, Entry
 
 Labels = npt.NDArray[np.int64]
 

@@ -20,10 +20,10 @@ import numpy as np
 from contests import Labels, fast_contest
 from scipy.stats import beta
 
-from rtbci.calibration.auto import choice_score, folds_of
-from rtbci.calibration.contest import Contest, Entry
-from rtbci.calibration.evaluate import permutation_test
-from rtbci.calibration.verdict import Finding, judge_score, level, permutations_needed
+from rtbci.calibration.scoring.cross_validation import permutation_test
+from rtbci.calibration.scoring.verdict import Finding, judge_score, level, permutations_needed
+from rtbci.calibration.selection.auto import choice_score, folds_of
+from rtbci.calibration.selection.contest import Contest, Entry
 
 LOOKS = (10, 20, 30, 40, 50, 60)
 PERMUTATIONS = 99

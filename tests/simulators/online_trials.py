@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.decoder import AdaptiveDecoder
-from rtbci.calibration.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
+from rtbci.calibration.signal.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
 from rtbci.config import SessionConfig
 from rtbci.tick import Answer, Moment
 from rtbci.types import FloatArray, Marker

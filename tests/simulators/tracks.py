@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.calibration.cohort import Session, Trials
-from rtbci.calibration.streaming import CausalView, ViewConfig
-from rtbci.calibration.track import Track
-from rtbci.calibration.trials import TrialConfig, find_cues, judge
+from rtbci.calibration.reading.cohort import Session, Trials
+from rtbci.calibration.reading.track import Track
+from rtbci.calibration.reading.trials import TrialConfig, find_cues, judge
+from rtbci.calibration.signal.streaming import CausalView, ViewConfig
 from rtbci.types import Marker
 
 NAMES = ("FC3", "C3", "Cz", "C4", "FC4", "Fp1", "Fp2", "O1")
@@ -102,6 +102,6 @@ def made_trials(
     trial, view = TrialConfig(), ViewConfig()
     cues = find_cues(tracks, labels, CLASSES, trial, view.window_s)
     used = NAMES[:5]
-    judged = judge(tracks, cues, used, trial, repr(view), view, 0.1, RATE)
+    judged = judge(tracks, cues, used, trial, view.key, view, 0.1, RATE)
     session = Session(subject, "cues", tuple(t.path for t in tracks))
     return Trials(session, tuple(tracks), tuple(judged), CLASSES, used, {})

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from rtbci.calibration.accuracy import TrialScorer, balanced_accuracy, binomial_p, in_trial
+from rtbci.calibration.scoring.accuracy import (
+    TrialScorer,
+    balanced_accuracy,
+    binomial_p,
+    in_trial,
+)
 from rtbci.errors import BadInputError
 from rtbci.types import Decode, Marker
 

@@ -12,15 +12,15 @@ from online_trials import CUE_S, EVERY_S, RATE, VIEW, decoder, fitted, imagery, 
 from scipy.linalg import sqrtm
 from sklearn.covariance import oas
 
-from rtbci.calibration.decoders import make_decoder
-from rtbci.calibration.online import spd
+from rtbci.calibration.decoders import spd
+from rtbci.calibration.decoders.catalogue import make_decoder
 from rtbci.calibration.online.adaptation import Follower, LabelledTrial, Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.evaluate import OFF, Followed, compare_online, online_table, to_dict
 from rtbci.calibration.online.head import Head
 from rtbci.calibration.profile import _foreign
-from rtbci.calibration.streaming import CausalView, as_trial
-from rtbci.calibration.trials import Windows
+from rtbci.calibration.reading.trials import Windows
+from rtbci.calibration.signal.streaming import CausalView, as_trial
 
 RECENTRE = OnlineConfig(bias_rate=0.0, learn=False)
 OTHER_CAP = np.array([[0.4, 0.1, 0.0], [0.2, 1.0, 0.2], [0.0, 0.3, 2.5]])

@@ -13,8 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
-from rtbci.calibration.artefacts import EYES, MUSCLE, ArtefactConfig, ArtefactMonitor, monitor_for
-from rtbci.calibration.track import play
+from rtbci.calibration.reading.track import play
+from rtbci.calibration.signal.artefacts import (
+    EYES,
+    MUSCLE,
+    ArtefactConfig,
+    ArtefactMonitor,
+    monitor_for,
+)
 from rtbci.config import SessionConfig
 from rtbci.montage import MONTAGES
 from rtbci.types import BoolArray, FloatArray, StreamInfo

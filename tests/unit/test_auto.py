@@ -7,13 +7,13 @@ import numpy.typing as npt
 import pytest
 from contests import NearestMean, fast_contest, labels, near, windows
 
-from rtbci.calibration.auto import auto_evidence, choose, folds_of, nested_evidence
-from rtbci.calibration.contest import Contest, Entry
-from rtbci.calibration.population import RECIPES
-from rtbci.calibration.recipe import Task
-from rtbci.calibration.stack import stack, stackable, union_view
-from rtbci.calibration.streaming import ViewConfig
-from rtbci.calibration.trials import Windows
+from rtbci.calibration.decoders.recipe import Task
+from rtbci.calibration.population.estimator import RECIPES
+from rtbci.calibration.reading.trials import Windows
+from rtbci.calibration.selection.auto import auto_evidence, choose, folds_of, nested_evidence
+from rtbci.calibration.selection.contest import Contest, Entry
+from rtbci.calibration.selection.stack import stack, stackable, union_view
+from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.errors import BadInputError
 
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rtbci.apps.cli import app
-from rtbci.calibration import bank_store
-from rtbci.calibration.bank import (
+from rtbci.calibration.population import store
+from rtbci.calibration.population.bank import (
     BANK_VIEW,
     N_PARTS,
     count,
@@ -23,7 +23,7 @@ from rtbci.calibration.bank import (
     unpack,
     write_bank,
 )
-from rtbci.calibration.bank_build import ELECTRODES, build_bank
+from rtbci.calibration.population.build import ELECTRODES, build_bank
 from rtbci.errors import BadInputError
 
 
@@ -32,7 +32,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small bank in place of the shipped one, and an empty store of one's own."""
     path = tmp_path / "small.safetensors"
     write_bank(banks.small_bank(), path)
-    monkeypatch.setattr(bank_store, "shipped_bank", lambda: path)
+    monkeypatch.setattr(store, "shipped_bank", lambda: path)
     monkeypatch.setenv("RTBCI_HOME", str(tmp_path / "home"))
     return path
 
@@ -104,42 +104,42 @@ def test_the_same_trials_are_recognised_whatever_the_gain() -> None:
 
 def test_a_subject_is_added_listed_and_removed(small: Path, data_dir: Path) -> None:
     folder = data_dir / "motor_imagery" / "eegmmidb" / "S002"
-    path = bank_store.add_subject([folder / "S002R04.edf"], "P07", "signed form of today")
-    assert path == bank_store.bank_file("P07")
-    bank = bank_store.own_subjects()[0]
+    path = store.add_subject([folder / "S002R04.edf"], "P07", "signed form of today")
+    assert path == store.bank_file("P07")
+    bank = store.own_subjects()[0]
     assert bank.subjects == ("P07",)
     assert bank.about["consent"] == "signed form of today"
     assert bank.imagined.all()
     assert len(bank.electrodes) == 64
     assert sum(count(bank)[0][1].values()) == len(bank.subject) <= 15
-    assert [b.name for b in bank_store.all_banks()] == ["small", "P07"]
-    assert bank_store.remove_subject("P07") == path
-    assert bank_store.own_subjects() == []
-    assert not bank_store.forget("P07")
+    assert [b.name for b in store.all_banks()] == ["small", "P07"]
+    assert store.remove_subject("P07") == path
+    assert store.own_subjects() == []
+    assert not store.forget("P07")
 
 
 def test_nobody_is_added_without_consent_or_under_a_known_name(small: Path) -> None:
     with pytest.raises(BadInputError, match="what the subject has agreed to"):
-        bank_store.add_subject([small], "P07", "  ")
+        store.add_subject([small], "P07", "  ")
     with pytest.raises(BadInputError, match="use another pseudonym"):
-        bank_store.add_subject([small], "b1", "signed")
+        store.add_subject([small], "b1", "signed")
     with pytest.raises(BadInputError, match="can't be a profile's name"):
-        bank_store.add_subject([small], "../P07", "signed")
+        store.add_subject([small], "../P07", "signed")
     with pytest.raises(BadInputError, match="P07 is not in your bank"):
-        bank_store.remove_subject("P07")
+        store.remove_subject("P07")
 
 
 def test_forgetting_a_subject_takes_her_out(small: Path) -> None:
-    path = bank_store.bank_file("P07")
+    path = store.bank_file("P07")
     path.parent.mkdir(parents=True)
     write_bank(banks.small_bank(1), path)
-    assert len(bank_store.banks_at_hand()) == 2
-    assert bank_store.forget("P07")
-    assert len(bank_store.banks_at_hand()) == 1
+    assert len(store.banks_at_hand()) == 2
+    assert store.forget("P07")
+    assert len(store.banks_at_hand()) == 1
 
 
 def test_the_command_forgets_a_subject_that_is_in_the_bank_only(small: Path) -> None:
-    path = bank_store.bank_file("P07")
+    path = store.bank_file("P07")
     path.parent.mkdir(parents=True)
     write_bank(banks.small_bank(1), path)
     done = CliRunner().invoke(app, ["subjects", "forget", "P07", "--yes"])

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from rtbci.apps.calibration_screen import ARROWS, CROSS, STAGE_HEIGHT, Stage, render
+from rtbci.apps.calibration_screen import ARROWS, CROSS, STAGE_HEIGHT, render
+from rtbci.apps.conductor_core import Stage
 from rtbci.calibration.protocol.config import load_protocol, protocol_names
 from rtbci.calibration.protocol.machine import Protocol
 from rtbci.calibration.protocol.plan import Kind

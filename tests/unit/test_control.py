@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from rtbci.calibration.card import Control
-from rtbci.calibration.control import (
+from rtbci.calibration.controls.control import (
     BEFORE_NAME,
     CENTRAL_CLEAN_NAME,
     CENTRAL_NAME,
@@ -29,11 +29,11 @@ from rtbci.calibration.control import (
     control_views,
     decide,
 )
-from rtbci.calibration.decoders import ts_lr
-from rtbci.calibration.evaluate import blocked_folds
-from rtbci.calibration.streaming import CausalView, ViewConfig
-from rtbci.calibration.track import Track
-from rtbci.calibration.trials import TrialConfig, cut, find_cues, judge
+from rtbci.calibration.decoders.catalogue import ts_lr
+from rtbci.calibration.reading.track import Track
+from rtbci.calibration.reading.trials import TrialConfig, cut, find_cues, judge
+from rtbci.calibration.scoring.cross_validation import blocked_folds
+from rtbci.calibration.signal.streaming import CausalView, ViewConfig
 from rtbci.config import PreprocessConfig
 from rtbci.sources.simulated_signal import BLOCK, SignalConfig, SignalGenerator
 from rtbci.types import Marker

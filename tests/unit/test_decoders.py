@@ -12,8 +12,8 @@ import skops.io
 from pyriemann.estimation import Covariances
 from sklearn.svm import LinearSVC
 
-from rtbci.calibration import riemann
-from rtbci.calibration.decoders import (
+from rtbci.calibration.decoders import riemann
+from rtbci.calibration.decoders.catalogue import (
     AUTO,
     BUILT_IN,
     FINE_TUNED,
@@ -22,7 +22,7 @@ from rtbci.calibration.decoders import (
     make_decoder,
     ts_lr,
 )
-from rtbci.calibration.grouping import TrialBlocks, last_part, trial_groups
+from rtbci.calibration.decoders.grouping import TrialBlocks, last_part, trial_groups
 from rtbci.calibration.profile import _foreign
 from rtbci.errors import BadInputError
 

@@ -7,10 +7,8 @@ import numpy.typing as npt
 import pytest
 from contests import fast_contest, labels, windows
 
-from rtbci.calibration.auto import choice_score, folds_of
-from rtbci.calibration.contest import Contest, Entry
-from rtbci.calibration.decoders import make_decoder
-from rtbci.calibration.evaluate import (
+from rtbci.calibration.decoders.catalogue import make_decoder
+from rtbci.calibration.scoring.cross_validation import (
     ACROSS,
     WITHIN,
     Folds,
@@ -19,6 +17,8 @@ from rtbci.calibration.evaluate import (
     permutation_test,
     permute_within,
 )
+from rtbci.calibration.selection.auto import choice_score, folds_of
+from rtbci.calibration.selection.contest import Contest, Entry
 from rtbci.errors import BadInputError
 
 Evidence = npt.NDArray[np.float64]

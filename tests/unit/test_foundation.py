@@ -14,11 +14,16 @@ import pytest
 import skops.io
 import torch
 
-from rtbci.calibration import finetune, foundation
-from rtbci.calibration.closed_form import RidgeHead
-from rtbci.calibration.decoders import Task, find_recipe, make_decoder
-from rtbci.calibration.finetune import FineTuned, Mode
-from rtbci.calibration.foundation import StreamingFeatures, frozen_ridge, pool, window_tokens
+from rtbci.calibration.decoders import finetune, foundation
+from rtbci.calibration.decoders.catalogue import Task, find_recipe, make_decoder
+from rtbci.calibration.decoders.closed_form import RidgeHead
+from rtbci.calibration.decoders.finetune import FineTuned, Mode
+from rtbci.calibration.decoders.foundation import (
+    StreamingFeatures,
+    frozen_ridge,
+    pool,
+    window_tokens,
+)
 from rtbci.calibration.profile import _foreign
 from rtbci.errors import BadInputError
 from rtbci.models.cache import RingCache

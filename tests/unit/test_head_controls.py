@@ -13,7 +13,7 @@ from recordings import write_brainvision
 from typer.testing import CliRunner
 
 from rtbci.apps.cli import app
-from rtbci.calibration.head_controls import (
+from rtbci.calibration.evaluation.head_controls import (
     LEFT_SIDE,
     METHODS,
     RIGHT_SIDE,

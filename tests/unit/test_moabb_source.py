@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtbci.calibration.cohort import find_sessions
-from rtbci.calibration.moabb_source import expand, labels_of
-from rtbci.calibration.streaming import ViewConfig
-from rtbci.calibration.track import follow
+from rtbci.calibration.reading.cohort import find_sessions
+from rtbci.calibration.reading.moabb_source import expand, labels_of
+from rtbci.calibration.reading.track import follow
+from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
 

@@ -9,9 +9,9 @@ import skops.io
 import torch
 from sklearn.base import clone
 
-from rtbci.calibration.networks import EEGNetClassifier, ShallowClassifier
+from rtbci.calibration.decoders.networks import EEGNetClassifier, ShallowClassifier
+from rtbci.calibration.decoders.training import NetworkClassifier, TrainConfig, train
 from rtbci.calibration.profile import _foreign
-from rtbci.calibration.training import NetworkClassifier, TrainConfig, train
 
 Array = npt.NDArray[np.float64]
 NETWORKS = (EEGNetClassifier, ShallowClassifier)

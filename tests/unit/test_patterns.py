@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rtbci.calibration.decoders import csp_lda, ts_lr
-from rtbci.calibration.patterns import find_patterns, haufe_pattern, head_map
+from rtbci.calibration.controls.patterns import find_patterns, haufe_pattern, head_map
+from rtbci.calibration.decoders.catalogue import csp_lda, ts_lr
 from rtbci.montage import MONTAGES
 
 NAMES = MONTAGES["motor-8"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recordings import write_edf
 
-from rtbci.calibration.track import open_source
+from rtbci.calibration.reading.track import open_source
 from rtbci.clock import ManualClock
 from rtbci.errors import BadInputError
 from rtbci.playback import file_source

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pytest
 import skops.io
 
-from rtbci.calibration import bank_store
-from rtbci.calibration.bank import Bank, read_bank, shipped_bank, write_bank
-from rtbci.calibration.population import RECIPES, PopulationDecoder, shared_electrodes
-from rtbci.calibration.population_features import mirror_electrode
-from rtbci.calibration.population_model import Learned, Population, fit_population, ridge, see
-from rtbci.calibration.recipe import Task
+from rtbci.calibration.decoders.recipe import Task
+from rtbci.calibration.population import store
+from rtbci.calibration.population.bank import Bank, read_bank, shipped_bank, write_bank
+from rtbci.calibration.population.estimator import RECIPES, PopulationDecoder, shared_electrodes
+from rtbci.calibration.population.model import Learned, Population, fit_population, ridge, see
 from rtbci.errors import BadInputError
+from rtbci.montage import mirror_electrode
 
 HANDS = ("left_hand", "right_hand")
 Numbers = npt.NDArray[np.int64]
@@ -27,7 +27,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small bank in place of the shipped one."""
     path = tmp_path / "small.safetensors"
     write_bank(banks.small_bank(), path)
-    monkeypatch.setattr(bank_store, "shipped_bank", lambda: path)
+    monkeypatch.setattr(store, "shipped_bank", lambda: path)
     monkeypatch.setenv("RTBCI_HOME", str(tmp_path / "home"))
     return path
 
@@ -204,12 +204,12 @@ def test_what_the_bank_can_not_do_is_said() -> None:
 def test_a_subject_of_ones_own_joins_the_population() -> None:
     x, y = newcomer()
     before = decoder("zero-shot").fit(x, y)
-    path = bank_store.bank_file("P07")
+    path = store.bank_file("P07")
     path.parent.mkdir(parents=True)
     write_bank(banks.small_bank(7).select(np.repeat(np.arange(7), 30) == 6), path)
     after = decoder("zero-shot").fit(x, y)
     assert np.abs(after.weights_ - before.weights_).max() > 1e-6
-    bank_store.forget("P07")
+    store.forget("P07")
     np.testing.assert_array_equal(decoder("zero-shot").fit(x, y).weights_, before.weights_)
 
 

@@ -33,6 +33,7 @@ from rtbci.models.pretrain.features import Batches
 from rtbci.models.pretrain.linear import LinearFloor, fit_linear
 from rtbci.models.pretrain.read import read_raw, recordings_in
 from rtbci.models.tokens import normalise, token_window
+from rtbci.montage import mirror_electrode
 from rtbci.preprocess import Preprocessor
 from rtbci.tick import Tick
 
@@ -352,7 +353,7 @@ def test_learning_rate_warms_up_and_ends_at_zero() -> None:
     ("name", "other"), [("C3", "C4"), ("FC6", "FC5"), ("Cz", "Cz"), ("PO10", "PO9"), ("X", "X")]
 )
 def test_electrodes_have_a_mirror_image(name: str, other: str) -> None:
-    assert decode.mirrored(name) == other
+    assert mirror_electrode(name) == other
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.021])
@@ -374,7 +375,7 @@ def test_trials_enter_as_recorded_and_mirrored(
     assert trials.labels.tolist() == [0, 1, 0, 1, 0]
     assert trials.states.shape == (5, 2, 10, 5, TINY.dim)
     # Turning the head around is the same as turning the recording around.
-    swapped = [prepared[0].electrodes.index(decode.mirrored(n)) for n in NAMES]
+    swapped = [prepared[0].electrodes.index(mirror_electrode(n)) for n in NAMES]
     turned = dataclasses.replace(
         prepared[0],
         signal=prepared[0].signal[:, swapped],

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from rtbci.calibration import profile as profiles
 from rtbci.calibration.card import Candidate, Card, Control, Score, read_card, write_card
-from rtbci.calibration.decoders import make_decoder
+from rtbci.calibration.decoders.catalogue import make_decoder
 from rtbci.calibration.profile import (
     Profile,
     copy_profile,

@@ -9,27 +9,27 @@ import numpy as np
 import pytest
 from tracks import acausal, causal, made_trials
 
-from rtbci.calibration import control_rows, decode_tables
-from rtbci.calibration.cohort import find_sessions
-from rtbci.calibration.decoders import find_recipe
-from rtbci.calibration.evaluate_decode import (
+from rtbci.calibration.controls import rows as control_rows
+from rtbci.calibration.decoders.catalogue import find_recipe
+from rtbci.calibration.evaluation import decode_tables
+from rtbci.calibration.evaluation.decode import (
     CONTAMINATED,
     Standing,
     electrode_set,
     evaluate_decode,
     score_session,
     unbiased,
-    view_name,
 )
-from rtbci.calibration.paired import bootstrap, paired
-from rtbci.calibration.protocols import ZERO, Protocol, conditions, parse_protocols
+from rtbci.calibration.evaluation.paired import bootstrap, paired
+from rtbci.calibration.evaluation.protocols import ZERO, Protocol, conditions, parse_protocols
+from rtbci.calibration.reading.cohort import find_sessions
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
 
 CONFIG = SessionConfig()
 RECIPES = {"csp+lda": find_recipe("csp+lda")}
 VIEWS = {
-    **{view_name(r.view): r.view for r in RECIPES.values()},
+    **{r.view.key: r.view for r in RECIPES.values()},
     **control_rows.views(CONFIG.preprocess),
 }
 

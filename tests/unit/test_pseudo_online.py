@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtbci.calibration.pseudo_online import Intent, PseudoOnline, Sent, count_decisions
+from rtbci.calibration.evaluation.pseudo_online import Intent, PseudoOnline, Sent, count_decisions
 from rtbci.types import Decode
 
 HOP, WINDOW = 0.1, 1.0

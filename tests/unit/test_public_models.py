@@ -16,9 +16,9 @@ import skops.io
 import torch
 from torch import Tensor, nn
 
-from rtbci.calibration.decoders import Task, find_recipe, make_decoder
+from rtbci.calibration.decoders.catalogue import Task, find_recipe, make_decoder
+from rtbci.calibration.decoders.public_models import CHECKPOINTS, EEGMMIDB, contamination
 from rtbci.calibration.profile import _foreign
-from rtbci.calibration.public_models import CHECKPOINTS, EEGMMIDB, contamination
 from rtbci.errors import BadInputError
 
 Array = npt.NDArray[np.float64]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.calibration.regression import (
+from rtbci.calibration.reading.track import follow
+from rtbci.calibration.signal.regression import (
     LIMIT_UV,
     MEMORY_S,
     Regression,
     reference_electrodes,
 )
-from rtbci.calibration.streaming import CausalView, ViewConfig, as_trial
-from rtbci.calibration.track import follow
+from rtbci.calibration.signal.streaming import CausalView, ViewConfig, as_trial
 from rtbci.config import SessionConfig
 from rtbci.montage import MONTAGES
 from rtbci.sources.simulated_signal import BLOCK, SignalConfig, SignalGenerator

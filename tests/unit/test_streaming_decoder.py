@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rtbci.calibration.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
+from rtbci.calibration.signal.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
 from rtbci.errors import BadInputError
 
 RATE, HOP = 250.0, 25

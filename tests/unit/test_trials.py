@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtbci.calibration.streaming import ViewConfig
-from rtbci.calibration.track import Track
-from rtbci.calibration.trials import (
+from rtbci.calibration.reading.track import Track
+from rtbci.calibration.reading.trials import (
     Cue,
     TrialConfig,
     cut,
@@ -21,6 +20,7 @@ from rtbci.calibration.trials import (
     rim_electrodes,
     usable_electrodes,
 )
+from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.errors import BadInputError
 from rtbci.types import ChannelHealth, Marker
 

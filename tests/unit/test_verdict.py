@@ -7,10 +7,16 @@ import pytest
 from contests import fast_contest
 from false_alarms import LOOKS, said_above
 
-from rtbci.calibration.auto import choose, folds_of, nested_evidence
-from rtbci.calibration.learning import learning_curve
-from rtbci.calibration.metrics import auc, kappa, measure, wolpaw_bits
-from rtbci.calibration.verdict import ALPHA, Finding, judge_score, level, permutations_needed
+from rtbci.calibration.evaluation.learning import learning_curve
+from rtbci.calibration.scoring.metrics import auc, kappa, measure, wolpaw_bits
+from rtbci.calibration.scoring.verdict import (
+    ALPHA,
+    Finding,
+    judge_score,
+    level,
+    permutations_needed,
+)
+from rtbci.calibration.selection.auto import choose, folds_of, nested_evidence
 
 
 def test_all_looks_together_spend_no_more_than_alpha() -> None:

@@ -1,0 +1,375 @@
+"""Conducts a protocol beside a live session: what is shown now, and what is written down of it.
+
+    keys ----------> protocol --phase--> whoever paints (terminal, window)
+    session's events --+  |                  | onset: when the paint had ended
+                          +--events----------+--> {"command": "mark", ...} --> engine --> recording
+
+Pure: no thread, no clock, no screen.  Whoever paints asks :meth:`Conduct.step` what is due, paints
+where it says so, and gives :meth:`Conduct.painted` the time at which that paint had ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtbci.apps.view import describe
+from rtbci.calibration.protocol import machine
+from rtbci.calibration.protocol.config import BAD, ProtocolConfig
+from rtbci.calibration.protocol.machine import Due, Event, Phase
+from rtbci.calibration.protocol.plan import ENGAGED, Kind
+from rtbci.types import CUE_ORIGIN, Marker
+
+REFRESH_S = 0.2
+"""Between two paints where something moves."""
+LEAD_S = 1.0
+"""From the first rows to the first phase."""
+STILL = (Kind.FIXATION, *ENGAGED)
+"""While these last, nothing on the screen moves."""
+LOST = f"{BAD}lost"
+"""Span of a trial of which rows are missing."""
+BEFORE_S = 1.0
+"""Rows that are missing so long before a cue spoil its trial, too: its window begins there."""
+Send = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Stage:
+    """What the screen shows.
+
+    Attributes
+    ----------
+    subject, title : str
+        Who; what.
+    phase : Phase | None
+        None before the first.
+    left_s, remaining_s : float
+        Seconds until the end of the phase, and of all.
+    status : dict
+        Newest ``status`` event of the engine.
+    recording : str | None
+    message : str
+        The newest thing that a person should know of.
+    alarm : bool
+        Whether it is trouble.
+    score : tuple of str
+        Of the blocks so far.
+    keys : bool
+        Whether keys are read.
+    """
+
+    subject: str
+    title: str
+    phase: Phase | None = None
+    left_s: float = 0.0
+    remaining_s: float = 0.0
+    status: dict[str, Any] = field(default_factory=dict)
+    recording: str | None = None
+    message: str = ""
+    alarm: bool = False
+    score: tuple[str, ...] = ()
+    keys: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done now.
+
+    Attributes
+    ----------
+    paint : bool
+        Whether the stage is to be painted anew.
+    tone : bool
+        Whether a tone goes with it: to those whose eyes are closed, and where cues are heard.
+    wait_s : float
+        Seconds until something is due.
+    """
+
+    paint: bool
+    tone: bool
+    wait_s: float
+
+
+@dataclass
+class Shown:
+    """One trial as it was shown.
+
+    Attributes
+    ----------
+    trial : int
+        Number in its block.
+    label : str
+        Its class.
+    cue, relax : float | None
+        When it was shown, seconds of the session's clock; None before.
+    repeated : bool
+        Whether it does not count and comes again.
+    """
+
+    trial: int
+    label: str
+    cue: float | None = None
+    relax: float | None = None
+    repeated: bool = False
+
+
+@dataclass
+class ConductState:
+    """Where a conducted protocol stands.
+
+    Attributes
+    ----------
+    protocol : machine.Protocol | None
+        None before it has begun.
+    shown : Phase | None
+        As painted last.
+    painted : float
+        When that was.
+    due : list of Event
+        Of the phase that is being painted.
+    origin : float | None
+        Time of the session's first row; known from the first marker that comes back.
+    sent : dict of str to float
+        When a label was sent last.
+    trials : list of Shown
+        Of the block that runs.
+    blocks : int
+        Blocks that are complete.
+    fresh : bool
+        Whether something beside the phase has changed.
+    stopped : bool
+        Whether the user stopped it.
+    ended : bool
+        Whether the session ended under it.
+    """
+
+    protocol: machine.Protocol | None = None
+    shown: Phase | None = None
+    painted: float = -REFRESH_S
+    due: list[Event] = field(default_factory=list)
+    origin: float | None = None
+    sent: dict[str, float] = field(default_factory=dict)
+    trials: list[Shown] = field(default_factory=list)
+    blocks: int = 0
+    fresh: bool = False
+    stopped: bool = False
+    ended: bool = False
+
+
+class Conduct:
+    """Runs protocols once, in time with a session.
+
+    Parameters
+    ----------
+    configs : sequence of ProtocolConfig
+    seed : int
+        Of order and jitter.
+    stage : Stage
+        Is kept up to date; its owner paints it.
+    send : callable
+        Sends a command to the session.
+    prefix : str
+        Put before the label of each class: trials of practice are none (``practice_``).
+    tones : bool
+        Whether a cue is also heard.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[ProtocolConfig],
+        seed: int,
+        stage: Stage,
+        send: Send,
+        *,
+        prefix: str = "",
+        tones: bool = False,
+    ) -> None:
+        self._configs = tuple(configs)
+        self._classes = {name for c in configs for name in c.classes}
+        self._seed = seed
+        self._send = send
+        self._prefix = prefix
+        self._tones = tones
+        self.stage = stage
+        self.state = ConductState()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the protocol runs, or has run."""
+        return self.state.protocol is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has come to its end, or was stopped."""
+        protocol = self.state.protocol
+        return self.state.ended or (protocol is not None and protocol.done)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end by itself."""
+        return self.done and not self.state.stopped and not self.state.ended
+
+    def begin(self, now: float) -> None:
+        """Let the first phase come after :data:`LEAD_S`."""
+        self.state.protocol = machine.Protocol(self._configs, self._seed, now + LEAD_S)
+        titles = [c.title for c in self._configs]
+        self._note("begin", {"protocols": titles, "seed": self._seed})
+
+    def hear(self, event: dict[str, Any], now: float) -> None:
+        """Take what the session has said."""
+        kind, stage = event["event"], self.stage
+        if kind in ("summary", "error"):
+            self.state.ended = True
+        elif kind == "status":
+            stage.status = event
+        elif kind == "started":
+            stage.recording = event["recording"] or ""
+        elif kind == "marker":
+            sent = self.state.sent.get(event["label"])
+            if event["origin"] == CUE_ORIGIN and sent is not None:
+                self.state.origin = sent - event["t_s"]
+        elif kind == "gap":
+            self._spoilt(event)
+        if sentence := describe(event) if kind not in ("summary", "status") else "":
+            stage.message, stage.alarm = sentence, kind in ("lost", "stalled", "error")
+        if kind == "lost":
+            self._pause(now, "the source is lost")
+
+    def press(self, key: str, now: float) -> None:
+        """Obey a key: space pauses and goes on, r repeats, enter goes on, q stops."""
+        protocol = self.state.protocol
+        if protocol is None or protocol.done:
+            return
+        if key == "space" and protocol.phase.paused:
+            protocol.resume(now)
+            self.stage.message, self.stage.alarm = "", False
+            self._note("resume", {"time": now})
+        elif key == "space":
+            self._pause(now, "key")
+        elif key == "r":
+            protocol.repeat(now)
+            self.state.trials.clear()
+            self._note("repeat", {"time": now, "section": protocol.phase.section})
+        elif key == "enter":
+            protocol.skip(now)
+        elif key == "q":
+            self.state.stopped = True
+            protocol.stop(now)
+            self._note("stop", {"time": now})
+
+    def step(self, now: float) -> Step:
+        """Go on to ``now``.
+
+        NB: where it asks for a paint, :meth:`painted` must follow before the next step, since only
+        that writes down what was shown.
+        """
+        s, protocol, stage = self.state, self.state.protocol, self.stage
+        if protocol is None or s.ended:
+            return Step(False, False, REFRESH_S)
+        phase, events = protocol.at(now)
+        s.due += events
+        s.blocks += sum(event.due is Due.BLOCK_DONE for event in events)
+        changed = phase != s.shown
+        moves = phase.slot.kind not in STILL or phase.paused
+        paint = changed or s.fresh or (moves and now - s.painted >= REFRESH_S)
+        tone = changed and self._sounds(phase, s.shown)
+        stage.phase, stage.remaining_s = phase, protocol.remaining_s(now)
+        stage.left_s = max(0.0, phase.until - now) if not phase.paused else 0.0
+        if not paint and s.due:  # the first phase is on the screen before its time
+            self._write(phase.since)
+        if paint:
+            s.shown, s.painted, s.fresh = phase, now, False
+        return Step(paint, tone, max(0.0, phase.until - now))
+
+    def painted(self, onset: float) -> None:
+        """Write down what was shown, with the time at which its paint had ended."""
+        self._write(onset)
+
+    def refresh(self) -> None:
+        """Something else on the stage has changed: the next step asks for a paint."""
+        self.state.fresh = True
+
+    def _sounds(self, phase: Phase, before: Phase | None) -> bool:
+        kinds = (phase.slot.kind, before.slot.kind if before is not None else "")
+        return Kind.STEP in kinds or (self._tones and phase.slot.kind is Kind.CUE)
+
+    def _write(self, onset: float) -> None:
+        phase, events = self.stage.phase, self.state.due
+        self.state.due = []
+        assert phase is not None
+        for event in events:
+            self._mark(event, onset if event.time == phase.since else None)
+
+    def _mark(self, event: Event, onset: float | None) -> None:
+        """Write down what was shown when, and which spans nobody should use."""
+        if event.due is Due.SHOW and onset is None:  # its time was over before it could be painted
+            self.stage.message = f"{event.label} came too late and was left out."
+            self._note("missed", {"label": event.label, "due": event.time})
+        elif event.due is Due.SHOW and onset is not None:
+            self._follow(event, onset)
+            marker = event.marker(onset)
+            label = self._prefix + marker.label if marker.label in self._classes else marker.label
+            self._command(Marker(marker.time, label, marker.duration, marker.origin))
+        elif event.due is Due.SPAN:
+            self._command(event.marker())
+
+    def _follow(self, event: Event, onset: float) -> None:
+        """Keep the times of the block's trials, so that a gap finds those that it spoils."""
+        phase, trials = self.stage.phase, self.state.trials
+        assert phase is not None
+        if not phase.trials:
+            return
+        slot = phase.slot
+        if slot.kind is Kind.FIXATION and slot.trial == 1:
+            trials.clear()
+        if slot.kind is Kind.CUE:
+            trials[:] = [t for t in trials if t.trial != slot.trial]  # it was interrupted before
+            trials.append(Shown(slot.trial, event.label, onset))
+        elif slot.kind is Kind.REST and trials:
+            trials[-1].relax = onset
+
+    def _spoilt(self, gap: dict[str, Any]) -> None:
+        """Repeat the trials of which rows are missing, at the end of their block."""
+        s = self.state
+        if s.origin is None or s.protocol is None or gap["bridged"]:
+            return
+        start = s.origin + gap["start_s"]
+        stop = start + gap["length_s"]
+        for shown in s.trials:
+            cue = shown.cue
+            if cue is None or shown.repeated or stop < cue - BEFORE_S:
+                continue
+            if shown.relax is not None and start > shown.relax:
+                continue
+            shown.repeated = True
+            seconds = s.protocol.redo(shown.trial)
+            if seconds is None:
+                continue
+            end = cue + seconds if shown.relax is None else shown.relax
+            self._command(Marker(cue, LOST, end - cue, CUE_ORIGIN))
+            self._note("redo", {"trial": shown.trial, "label": shown.label, "why": gap["cause"]})
+
+    def _pause(self, now: float, why: str) -> None:
+        protocol = self.state.protocol
+        if protocol is None or protocol.done or protocol.phase.paused:
+            return
+        if protocol.phase.slot.kind in ENGAGED:  # comes again at once: no gap need spoil it
+            self.state.trials = [t for t in self.state.trials if t.relax is not None]
+        protocol.pause(now)
+        self._note("pause", {"time": now, "why": why})
+
+    def _command(self, marker: Marker) -> None:
+        self.state.sent[marker.label] = marker.time
+        self._send(
+            {
+                "command": "mark",
+                "label": marker.label,
+                "time": marker.time,
+                "duration": marker.duration,
+                "origin": marker.origin,
+            }
+        )
+
+    def _note(self, what: str, values: dict[str, Any]) -> None:
+        self._send({"command": "note", "kind": "protocol", "values": {"what": what, **values}})

@@ -1,0 +1,1 @@
+"""What a decoder reads: motor cortex, eyes or muscle."""

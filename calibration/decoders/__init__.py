@@ -1,0 +1,1 @@
+"""The decoders, and the catalogue of them."""

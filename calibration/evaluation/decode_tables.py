@@ -1,0 +1,228 @@
+"""Tables of an evaluation of decoders: for a terminal, for machines, and as a page of Markdown.
+
+No row stands alone: every table has the controls below the decoders, and the paired difference
+to the best classic decoder of the subject's own trials beside the score.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rtbci.calibration.evaluation.decode import CLASSIC, CONTAMINATED, Standing
+from rtbci.calibration.evaluation.paired import FEW_SUBJECTS, Interval, bootstrap, paired
+from rtbci.calibration.evaluation.protocols import Protocol
+from rtbci.calibration.scoring.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Row:
+    """One decoder under one condition, over subjects.
+
+    Attributes
+    ----------
+    decoder : str
+    control : bool
+    balanced : Interval
+        Balanced accuracy.
+    difference : Interval | None
+        To the best classic decoder, paired over subjects; None for that one itself and where
+        there is none.
+    kappa, auc, itr_bits_min : float
+        Means over subjects.
+    contaminated : int
+        Subjects that it saw while it was pretrained; they count for nothing.
+    note : str
+        Why it has no score, or what ``auto`` chose.
+    """
+
+    decoder: str
+    control: bool
+    balanced: Interval
+    difference: Interval | None
+    kappa: float
+    auc: float
+    itr_bits_min: float
+    contaminated: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """All decoders under one condition.
+
+    Attributes
+    ----------
+    protocol : Protocol
+    task, electrodes, condition : str
+    reference : str
+        The best classic decoder; empty where there is none.
+    rows : tuple of Row
+    """
+
+    protocol: Protocol
+    task: str
+    electrodes: str
+    condition: str
+    reference: str
+    rows: tuple[Row, ...]
+
+    @property
+    def subjects(self) -> int:
+        """Most subjects that a row has."""
+        return max((r.balanced.subjects for r in self.rows), default=0)
+
+
+def tables(standing: Standing) -> list[Table]:
+    """All tables of an evaluation, in the order in which they were made."""
+    keys = dict.fromkeys((c.protocol, c.task, c.electrodes, c.condition) for c in standing.cells)
+    order = {p: i for i, p in enumerate(standing.protocols)}
+    return [_table(standing, *key) for key in sorted(keys, key=lambda k: (order[k[0]], k[1]))]
+
+
+def _table(
+    standing: Standing, protocol: Protocol, task: str, electrodes: str, condition: str
+) -> Table:
+    names = (*standing.decoders, *standing.controls)
+    scores = {n: standing.scores(protocol, task, electrodes, condition, n) for n in names}
+    balanced = {n: {s: m.balanced for s, m in found.items()} for n, found in scores.items()}
+    classic = {n: bootstrap(list(balanced[n].values())).mean for n in CLASSIC if balanced.get(n)}
+    reference = max(classic, key=lambda n: classic[n]) if classic else ""
+    rows = []
+    for name in names:
+        cells = [
+            c
+            for c in standing.cells
+            if (c.protocol, c.task, c.electrodes, c.condition, c.decoder)
+            == (protocol, task, electrodes, condition, name)
+        ]
+        if not cells:
+            continue
+        notes = Counter(c.note for c in cells if c.note and c.note != CONTAMINATED)
+        chosen = Counter(k for c in cells for k in c.chosen)
+        said = (
+            [f"chose {', '.join(f'{k} {n}x' for k, n in chosen.most_common())}"] if chosen else []
+        )
+        said += [f"{n} subjects: {why}" for why, n in notes.items()]
+        rows.append(
+            Row(
+                decoder=name,
+                control=name in standing.controls,
+                balanced=bootstrap(list(balanced[name].values())),
+                difference=(
+                    paired(balanced[name], balanced[reference])
+                    if reference and name != reference
+                    else None
+                ),
+                **_means(list(scores[name].values())),
+                contaminated=sum(c.note == CONTAMINATED for c in cells),
+                note="; ".join(said),
+            )
+        )
+    return Table(protocol, task, electrodes, condition, reference, tuple(rows))
+
+
+def _means(found: Sequence[Metrics]) -> dict[str, float]:
+    n = max(1, len(found))
+    return {k: sum(getattr(m, k) for m in found) / n for k in ("kappa", "auc", "itr_bits_min")}
+
+
+def to_dict(standing: Standing) -> dict[str, Any]:
+    """Plain values for ``--json``: every table, and every subject's score."""
+    return {
+        "tables": [
+            {**asdict(t), "protocol": t.protocol.value, "subjects": t.subjects}
+            for t in tables(standing)
+        ],
+        "cells": [
+            {**asdict(c), "protocol": c.protocol.value, "chosen": list(c.chosen)}
+            for c in standing.cells
+        ],
+        "trials": standing.trials,
+        "rejected": standing.rejected,
+    }
+
+
+def title(table: Table) -> str:
+    """What a table is of, in one line."""
+    return (
+        f"{table.task}, {table.electrodes} electrodes, {table.protocol.value}: {table.condition} "
+        f"({table.subjects} subjects)"
+    )
+
+
+def columns(table: Table) -> tuple[str, ...]:
+    """Heads of a table's columns."""
+    beside = f"minus {table.reference} [95 %]" if table.reference else "difference"
+    return ("decoder", "balanced accuracy [95 %]", beside, "kappa", "AUC", "bits/min", "")
+
+
+def values(row: Row) -> tuple[str, ...]:
+    """One row's texts, in the order of :func:`columns`."""
+    note = row.note
+    if row.contaminated:
+        note = f"{CONTAMINATED}: saw {row.contaminated} subjects" + (f"; {note}" if note else "")
+    if not row.balanced.subjects:
+        return (row.decoder, "–", "", "", "", "", note)
+    return (
+        f"control: {row.decoder}" if row.control else row.decoder,
+        row.balanced.text(),
+        row.difference.text(signed=True) if row.difference else "",
+        f"{row.kappa:.2f}",
+        f"{row.auc:.2f}",
+        "" if row.control else f"{row.itr_bits_min:.2f}",
+        note,
+    )
+
+
+def page(standing: Standing, command: str) -> str:
+    """Write an evaluation as Markdown.
+
+    Parameters
+    ----------
+    command : str
+        That made it; stands above the tables.
+    """
+    made = [
+        "# Decoding: what calibration can buy",
+        "",
+        "Made by",
+        "",
+        f"    {command}",
+        "",
+        "Every row of a table is scored on the same trials of the same subjects. Balanced",
+        "accuracy, kappa, AUC and Wolpaw's bits a minute are of one decision a trial; means are",
+        "over subjects, intervals are bootstrap intervals over subjects (10 000 resamples),",
+        "differences are paired. What a decoder learns from other people's trials never includes",
+        "the subject that it is scored on. Where calibration is by runs, each choice of runs is",
+        "taken in turn and scored on the subject's other runs. `no label` gives a decoder the",
+        "calibration trials without their labels. `+bias`: a slow causal mean of the decoder's own",
+        "past decisions (0.05 a trial, no labels) is subtracted. The controls say what else than",
+        "motor cortex tells the classes apart: where one reaches the decoders, so may eyes or",
+        "muscle.",
+        "",
+    ]
+    last = None
+    for table in tables(standing):
+        if (table.protocol, table.task) != last:
+            last = (table.protocol, table.task)
+            lost = standing.rejected[table.task]
+            made += [
+                f"## {table.task}: {table.protocol.value}",
+                "",
+                f"{standing.trials[table.task]} trials"
+                + (f"; {lost} left out as too bad" if lost else "")
+                + ".",
+                "",
+            ]
+        few = " Few subjects: the interval is too narrow." if table.subjects < FEW_SUBJECTS else ""
+        made += [f"### {title(table)}", ""]
+        if few:
+            made += [few.strip(), ""]
+        head = columns(table)
+        made += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+        made += [f"| {' | '.join(values(row))} |" for row in table.rows]
+        made.append("")
+    return "\n".join(made)

@@ -1,0 +1,1 @@
+"""Other people's trials: the bank, and the decoders that are made of it."""

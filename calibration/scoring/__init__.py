@@ -1,0 +1,1 @@
+"""How trials are scored: folds, accuracies, permutations, verdicts."""

@@ -1,0 +1,1 @@
+"""Choosing a decoder: nested, time-ordered validation."""
