@@ -80,3 +80,5 @@ def evaluate_decode(
         for row in made.rows:
             shown.add_row(*decode_tables.values(row))
         Console().print(shown)
+        if note := decode_tables.footnote(made):
+            Console().print(note, highlight=False)

@@ -245,6 +245,9 @@ def pretrain(
     size: Annotated[str, typer.Option(help="Size of the network (rtbci models).")] = "base",
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 1200,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    fold: Annotated[
+        str, typer.Option(metavar="K/N", help="Hold out the K-th of N parts of the subjects.")
+    ] = "",
     stop_after: Annotated[
         int | None, typer.Option(min=1, help="Stop after this step, to be resumed.")
     ] = None,
@@ -277,6 +280,7 @@ def pretrain(
                 size=size,
                 steps=steps,
                 seed=seed,
+                fold=fold,
                 stop_after=stop_after,
                 device=device.value,
                 progress=report,

@@ -76,6 +76,8 @@ class ModelConfig:
         Rows of the electrode embedding (:mod:`rtbci.models.electrodes`), the generic one included.
     preprocess : PreprocessConfig
         The chain that the weights were trained behind.
+    subjects : tuple of str
+        Whom the weights were trained on: a score on these is no test.  Empty: they don't say.
 
     Raises
     ------
@@ -105,6 +107,7 @@ class ModelConfig:
     electrodes: tuple[str, ...] = ()
     vocabulary: int = 340
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    subjects: tuple[str, ...] = ()
 
     @property
     def n_window(self) -> int:

@@ -88,7 +88,7 @@ def _foundation(name: str, weights: str = "") -> Recipe:
     def make(task: Task) -> Any:
         from rtbci.calibration.decoders import finetune, foundation
 
-        chosen = weights or foundation.DEFAULT
+        chosen = foundation.unseen(weights or foundation.DEFAULT, task.without)
         if not mode:
             return foundation.frozen_ridge(task.electrodes, chosen)
         return finetune.FineTuned(task.electrodes, cast(finetune.Mode, mode), chosen)
@@ -96,7 +96,8 @@ def _foundation(name: str, weights: str = "") -> Recipe:
     def saw(subject: str) -> bool:
         from rtbci.calibration.decoders import foundation
 
-        return foundation.saw(subject, weights or foundation.DEFAULT)
+        chosen = foundation.unseen(weights or foundation.DEFAULT, (subject,))
+        return foundation.saw(subject, chosen)
 
     return Recipe(make, FOUNDATION_VIEW, saw)
 

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -56,7 +58,7 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
 """Subjects behind weights that don't say so themselves, by the hash of their file."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def base(name: str = DEFAULT) -> Checkpoint:
     """Weights by name, loaded once.
 
@@ -95,6 +97,25 @@ def saw(subject: str, weights: str = DEFAULT) -> bool:
     subjects = getattr(checkpoint.config, "subjects", ()) or TRAINED_ON.get(checkpoint.identity)
     # A data set's name may stand before the subject's, on either side: eegmmidb-S001.
     return subjects is None or _bare(subject) in {_bare(s) for s in subjects}
+
+
+def unseen(weights: str, subjects: Sequence[str]) -> str:
+    """Those weights of a folder of folds that have seen none of these subjects.
+
+    Parameters
+    ----------
+    weights : str
+        Name or path of weights, or a folder whose sub-folders hold weights each, trained on
+        different subjects (``rtbci pretrain --fold``).
+
+    Returns
+    -------
+    weights : str
+        As given where it is no such folder; the first of the folds where all have seen one.
+    """
+    folds = sorted(str(p.parent) for p in Path(weights).glob("*/model.safetensors"))
+    clean = [f for f in folds if not any(saw(s, f) for s in subjects)]
+    return (clean or folds or [weights])[0]
 
 
 def _bare(subject: str) -> str:

@@ -30,6 +30,7 @@ from rtbci.calibration.decoders.catalogue import (
 from rtbci.calibration.evaluation.protocols import Condition, Protocol, conditions
 from rtbci.calibration.reading.cohort import Trials, find_sessions, read_session
 from rtbci.calibration.reading.trials import TrialConfig, Windows, cut, motor_electrodes
+from rtbci.calibration.scoring.accuracy import balanced_accuracy
 from rtbci.calibration.scoring.cross_validation import Fold
 from rtbci.calibration.scoring.metrics import Metrics, measure
 from rtbci.calibration.selection.auto import auto_evidence
@@ -45,6 +46,10 @@ ALL = "all"
 CLASSIC = ("csp+lda", "ts+lr", "mdm")
 """Decoders of the subject's own trials alone that others are measured by."""
 CONTAMINATED = "contaminated"
+POPULATION = "population"
+BETTER = "better of own and population"
+"""The classic decoder or the population's that one half of the test trials speaks for, scored on
+the other half, and the other way round."""
 BIASED = "+bias"
 """Behind a decoder's name: a slow causal mean of its past decision values is subtracted."""
 BIAS_RATE = 0.05
@@ -291,6 +296,7 @@ def score_session(
         for c in conditions(p, first.y, first.run, len(trials.classes))
     ]
     for protocol, condition in each:
+        kept: dict[str, list[Scored]] = {}
 
         def put(
             decoder: str,
@@ -299,7 +305,10 @@ def score_session(
             chosen: tuple[str, ...] = (),
             protocol: Protocol = protocol,
             condition: Condition = condition,
+            kept: dict[str, list[Scored]] = kept,
         ) -> None:
+            if found:
+                kept[decoder] = found
             if decoder.endswith(BIASED):
                 found = [(test, unbiased(evidence)) for test, evidence in found]
             metrics = _mean(found, first.y, decision_s) if found else None
@@ -326,6 +335,9 @@ def score_session(
             elif contest is not None:
                 _score_one(contest, name, condition, as_shown)
         if condition.labelled:
+            rivals = [kept[n] for n in (*CLASSIC, POPULATION) if n in kept]
+            if POPULATION in kept and len(rivals) > 1:
+                put(BETTER, better_by_halves(rivals, first.y, len(trials.classes)))
             for name, row in controls.items():
                 if row.contest is None:
                     put(name, [], row.why)
@@ -382,6 +394,37 @@ def _score_auto(contest: Contest | None, condition: Condition, put: Put) -> None
         put([], str(err))
         return
     put(found, "", tuple(chosen))
+
+
+def better_by_halves(
+    rivals: Sequence[Sequence[Scored]], y: IndexArray, n_classes: int
+) -> list[Scored]:
+    """Evidence of the rival that the other half of the test trials speaks for.
+
+    Halves are every other trial of each class, over all splits.  A rival is chosen without the
+    trials that it is then scored on, so the better of several is not better by luck.
+
+    Parameters
+    ----------
+    rivals : sequence
+        Of each, the splits' test trials and its evidence there; all with the same splits.
+    y : ndarray, shape (n_trials,)
+    """
+    first = np.zeros(len(y), dtype=bool)
+    for c in range(n_classes):
+        first[np.flatnonzero(y == c)[::2]] = True
+    tests = [test for test, _ in rivals[0]]
+    evidence = [np.concatenate([e for _, e in found]) for found in rivals]
+    tested = np.concatenate(tests)
+    joined = np.empty_like(evidence[0])
+    for half in (first[tested], ~first[tested]):
+        scores = [
+            balanced_accuracy(y[tested][~half], np.argmax(e[~half], axis=1), n_classes)
+            for e in evidence
+        ]
+        joined[half] = evidence[int(np.argmax(scores))][half]
+    parts = np.split(joined, np.cumsum([len(t) for t in tests])[:-1])
+    return list(zip(tests, parts, strict=True))
 
 
 def _mean(found: Sequence[Scored], y: IndexArray, decision_s: float) -> Metrics:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rtbci.calibration.evaluation.decode import CLASSIC, CONTAMINATED, Standing
+from rtbci.calibration.decoders.catalogue import AUTO_NAME
+from rtbci.calibration.evaluation.decode import BETTER, CLASSIC, CONTAMINATED, Standing
 from rtbci.calibration.evaluation.paired import FEW_SUBJECTS, Interval, bootstrap, paired
 from rtbci.calibration.evaluation.protocols import Protocol
 from rtbci.calibration.scoring.metrics import Metrics
@@ -60,6 +61,8 @@ class Table:
     reference : str
         The best classic decoder; empty where there is none.
     rows : tuple of Row
+    beside : Interval | None
+        ``auto`` minus the better of own and population; None where not both were scored.
     """
 
     protocol: Protocol
@@ -68,6 +71,7 @@ class Table:
     condition: str
     reference: str
     rows: tuple[Row, ...]
+    beside: Interval | None = None
 
     @property
     def subjects(self) -> int:
@@ -85,7 +89,7 @@ def tables(standing: Standing) -> list[Table]:
 def _table(
     standing: Standing, protocol: Protocol, task: str, electrodes: str, condition: str
 ) -> Table:
-    names = (*standing.decoders, *standing.controls)
+    names = (*standing.decoders, BETTER, *standing.controls)
     scores = {n: standing.scores(protocol, task, electrodes, condition, n) for n in names}
     balanced = {n: {s: m.balanced for s, m in found.items()} for n, found in scores.items()}
     classic = {n: bootstrap(list(balanced[n].values())).mean for n in CLASSIC if balanced.get(n)}
@@ -121,7 +125,16 @@ def _table(
                 note="; ".join(said),
             )
         )
-    return Table(protocol, task, electrodes, condition, reference, tuple(rows))
+    both = balanced.get(AUTO_NAME) and balanced[BETTER]
+    beside = paired(balanced[AUTO_NAME], balanced[BETTER]) if both else None
+    return Table(protocol, task, electrodes, condition, reference, tuple(rows), beside)
+
+
+def footnote(table: Table) -> str:
+    """What stands below a table; empty where there is nothing to say."""
+    if table.beside is None:
+        return ""
+    return f"{AUTO_NAME} minus the {BETTER}: {table.beside.text(signed=True)}."
 
 
 def _means(found: Sequence[Metrics]) -> dict[str, float]:
@@ -199,9 +212,10 @@ def page(standing: Standing, command: str) -> str:
         "the subject that it is scored on. Where calibration is by runs, each choice of runs is",
         "taken in turn and scored on the subject's other runs. `no label` gives a decoder the",
         "calibration trials without their labels. `+bias`: a slow causal mean of the decoder's own",
-        "past decisions (0.05 a trial, no labels) is subtracted. The controls say what else than",
-        "motor cortex tells the classes apart: where one reaches the decoders, so may eyes or",
-        "muscle.",
+        "past decisions (0.05 a trial, no labels) is subtracted. `better of own and population`",
+        "is the decoder that one half of the test trials speaks for, scored on the other half, and",
+        "the other way round. The controls say what else than motor cortex tells the classes",
+        "apart: where one reaches the decoders, so may eyes or muscle.",
         "",
     ]
     last = None
@@ -225,4 +239,6 @@ def page(standing: Standing, command: str) -> str:
         made += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
         made += [f"| {' | '.join(values(row))} |" for row in table.rows]
         made.append("")
+        if note := footnote(table):
+            made += [note, ""]
     return "\n".join(made)

@@ -23,6 +23,7 @@ PARTS = (0.5, 0.75)
 """Shares of a fold's training trials, beside all of them."""
 MORE = 10
 RESAMPLES = 2000
+INTERVAL = (0.025, 0.975)
 MIN_PART = 2
 """Fewest trials of a class that a part may have."""
 
@@ -41,6 +42,8 @@ class LearningCurve:
         So many more than all.
     expected, low, high : float
         Score to be expected then, and its 95 % interval.
+    lows, highs : tuple of float
+        95 % interval of the score at each number of trials.
     """
 
     trials: tuple[int, ...]
@@ -49,6 +52,8 @@ class LearningCurve:
     expected: float
     low: float
     high: float
+    lows: tuple[float, ...] = ()
+    highs: tuple[float, ...] = ()
 
     def line(self) -> str:
         """``with 10 more trials expect 0.71 [0.58, 0.84]``."""
@@ -126,7 +131,8 @@ def _extrapolate(
     every = _balanced_one(right, y, n_classes)
     target = len(y) + MORE
     expected = float(_curve(sizes, every[np.newaxis], target)[0])
-    low, high = np.quantile(_curve(sizes, scores, target), [0.025, 0.975])
+    low, high = np.quantile(_curve(sizes, scores, target), INTERVAL)
+    lows, highs = np.quantile(scores, INTERVAL, axis=0)
     return LearningCurve(
         tuple(round(s) for s in sizes),
         tuple(round(float(s), 4) for s in every),
@@ -134,6 +140,8 @@ def _extrapolate(
         round(expected, 4),
         round(float(low), 4),
         round(float(high), 4),
+        tuple(round(float(v), 4) for v in lows),
+        tuple(round(float(v), 4) for v in highs),
     )
 
 

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtbci.config import HealthConfig
+from rtbci.errors import BadInputError
 from rtbci.models.baselines import ARForecaster
 from rtbci.models.config import ModelConfig
 from rtbci.models.tokens import bound, normalise
@@ -48,7 +49,7 @@ POSITION_STRIDE = 8
 MOST_WEIGHT = 4.0
 """Largest weight of :func:`score_weight`; 1 where the signal varies as it does on average."""
 
-_VERSION = 2
+_VERSION = 3
 """Of the prepared folder's format and content; others are prepared anew."""
 
 _PATTERNS = (
@@ -152,12 +153,48 @@ def phase_of(name: str, hop: int) -> int:
     return int.from_bytes(digest[:8], "big") % hop
 
 
-def is_held_out(subject: str) -> bool:
-    """Whether a subject belongs to the test set."""
+@dataclass(frozen=True)
+class SubjectFold:
+    """One of several parts of all subjects, by the hash of their names.
+
+    Attributes
+    ----------
+    number : int
+        From 1 on.
+    of : int
+        How many parts there are, 2 or more.
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> SubjectFold:
+        """Read ``2/4``.
+
+        Raises
+        ------
+        BadInputError
+            Where it is no such fraction.
+        """
+        number, _, of = text.partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) >= 2):
+            raise BadInputError(f"a fold is one of several, as in 2/4, got {text!r}.")
+        return cls(int(number), int(of))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def is_held_out(subject: str, fold: SubjectFold | None = None) -> bool:
+    """Whether a subject belongs to the test set: the usual one, or a fold's."""
     if subject in ALWAYS_HELD_OUT:
         return True
     digest = hashlib.sha256(f"rtbci held out: {subject}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < TEST_SHARE * 2**64
+    place = int.from_bytes(digest[:8], "big")
+    if fold is not None:
+        return place % fold.of == fold.number - 1
+    return place < TEST_SHARE * 2**64
 
 
 def prepare(
@@ -219,7 +256,7 @@ def prepare(
     np.save(partial / "valid.npy", valid)
     np.save(partial / "positions.npy", positions)
     np.save(partial / "ar.npy", ar)
-    _write_meta(partial, meta | {"delay_s": chain.delay_s - phase / config.rate_hz})
+    _write_meta(partial, meta | {"delay_s": -chain.source_position(phase) / recording.rate})
     shutil.rmtree(target, ignore_errors=True)
     partial.replace(target)
     return open_prepared(target)

@@ -31,7 +31,7 @@ from rtbci.errors import BadInputError, RtbciError
 from rtbci.models.checkpoint import save_checkpoint
 from rtbci.models.config import ModelConfig, preset
 from rtbci.models.eegpt import EEGPT
-from rtbci.models.pretrain.data import Prepared, is_held_out, prepare
+from rtbci.models.pretrain.data import Prepared, SubjectFold, is_held_out, prepare
 from rtbci.models.pretrain.decode import CLASSES, TEG_TOKENS, collect_trials, fit_decoder
 from rtbci.models.pretrain.features import Batch, Batches
 from rtbci.models.pretrain.linear import LinearFloor, fit_linear
@@ -61,12 +61,15 @@ class Settings:
         Files and folders, absolute.
     size : str
     steps, seed : int
+    fold : str
+        ``2/4``: which part of the subjects is held out; empty for the usual ones.
     """
 
     data: tuple[str, ...]
     size: str
     steps: int
     seed: int
+    fold: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def pretrain(
     size: str = "base",
     steps: int = 1200,
     seed: int = 0,
+    fold: str = "",
     stop_after: int | None = None,
     device: str = "auto",
     progress: Report | None = None,
@@ -154,6 +158,9 @@ def pretrain(
         A preset of :mod:`rtbci.models.config`.
     steps, seed : int
         Steps of stage I; seed of weights and batches.
+    fold : str
+        ``2/4`` holds out the second of four parts of the subjects, by the hash of their names;
+        where empty, the subjects that the shipped weights hold out.
     stop_after : int | None
         Stop after this step of stage I, to be resumed.
     device : str
@@ -171,7 +178,9 @@ def pretrain(
     preset(size)
     if steps < 1:
         raise BadInputError(f"steps is {steps}, but there must be at least 1.")
-    settings = Settings(tuple(str(p.resolve()) for p in data), size, steps, seed)
+    if fold:
+        SubjectFold.parse(fold)
+    settings = Settings(tuple(str(p.resolve()) for p in data), size, steps, seed, fold)
     out.mkdir(parents=True, exist_ok=True)
     if (out / "training.safetensors").exists():
         raise BadInputError(
@@ -220,7 +229,14 @@ def _run(
     electrodes = tuple(sorted({e for r in recordings for e in r.electrodes}))
     labels = {c.label for r in recordings for c in r.cues}
     classes = CLASSES if labels.issuperset(CLASSES) else ()
-    config = replace(base, electrodes=electrodes, classes=classes, teg_tokens=TEG_TOKENS)
+    subjects = tuple(sorted({r.subject for r in recordings}))
+    config = replace(
+        base,
+        electrodes=electrodes,
+        classes=classes,
+        teg_tokens=TEG_TOKENS,
+        subjects=subjects,
+    )
 
     floor = _linear(recordings, config, out, tell)
     torch.manual_seed(settings.seed)
@@ -249,7 +265,7 @@ def _run(
         loss=loss,
         hours=sum(hours),
         electrode_hours=sum(h * len(r.electrodes) for h, r in zip(hours, recordings, strict=True)),
-        subjects=tuple(sorted({r.subject for r in recordings})),
+        subjects=subjects,
         held_out=held_out,
         decode=decode,
         seconds=time.monotonic() - began,
@@ -263,11 +279,12 @@ def _prepare_all(
 ) -> tuple[list[Prepared], tuple[str, ...]]:
     """Prepare what is trained on; of held-out subjects only the names are taken."""
     files = recordings_in([Path(p) for p in settings.data])
+    fold = SubjectFold.parse(settings.fold) if settings.fold else None
     prepared: list[Prepared] = []
     held_out: set[str] = set()
     for i, (path, subject) in enumerate(files):
         tell(Progress("prepare", i / len(files), path.name))
-        if is_held_out(subject):
+        if is_held_out(subject, fold):
             held_out.add(subject)
             continue
         prepared += [prepare(raw, out / "prepared", config) for raw in read_raw(path, subject)]

@@ -13,8 +13,11 @@ from rtbci.calibration.controls import rows as control_rows
 from rtbci.calibration.decoders.catalogue import find_recipe
 from rtbci.calibration.evaluation import decode_tables
 from rtbci.calibration.evaluation.decode import (
+    BETTER,
     CONTAMINATED,
+    Cell,
     Standing,
+    better_by_halves,
     electrode_set,
     evaluate_decode,
     score_session,
@@ -23,10 +26,13 @@ from rtbci.calibration.evaluation.decode import (
 from rtbci.calibration.evaluation.paired import bootstrap, paired
 from rtbci.calibration.evaluation.protocols import ZERO, Protocol, conditions, parse_protocols
 from rtbci.calibration.reading.cohort import find_sessions
+from rtbci.calibration.scoring.accuracy import balanced_accuracy
+from rtbci.calibration.scoring.metrics import Metrics
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
 
 CONFIG = SessionConfig()
+METRICS = Metrics(balanced=0.6, kappa=0.2, auc=0.6, itr_bits=0.1, itr_bits_min=1.0, trials=30)
 RECIPES = {"csp+lda": find_recipe("csp+lda")}
 VIEWS = {
     **{r.view.key: r.view for r in RECIPES.values()},
@@ -132,6 +138,39 @@ def test_a_decoder_that_saw_the_subject_counts_for_nothing() -> None:
     assert row.contaminated == 1
     assert row.balanced.subjects == 1
     assert CONTAMINATED in decode_tables.values(row)[-1]
+
+
+def test_the_better_of_two_is_chosen_without_the_trials_that_it_is_scored_on() -> None:
+    y = np.arange(40, dtype=np.int64) % 2
+    test = np.arange(40, dtype=np.int64)
+    right = np.eye(2)[y]
+    by_class = [np.flatnonzero(y == c)[::2] for c in range(2)]
+    early, late = right.copy(), right[:, ::-1].copy()  # right on one half, wrong on the other
+    mine = np.zeros(40, dtype=bool)
+    mine[np.concatenate(by_class)] = True
+    early[~mine] = 1 - early[~mine]
+    late[~mine] = 1 - late[~mine]
+    ((_, joined),) = better_by_halves([[(test, early)], [(test, late)]], y, 2)
+    assert (np.argmax(joined, axis=1) != y).all(), "each half speaks for the one that fails it"
+    ((_, joined),) = better_by_halves([[(test, right)], [(test, early)]], y, 2)
+    assert balanced_accuracy(y, np.argmax(joined, axis=1), 2) == 1.0
+
+
+def test_auto_stands_beside_the_better_of_own_and_population() -> None:
+    cells = [
+        Cell(Protocol.WITHIN, "task", "motor", "1 run", decoder, subject, METRICS)
+        for decoder in ("csp+lda", "population", "auto", BETTER)
+        for subject in ("A", "B")
+    ]
+    cells = [
+        replace(c, metrics=replace(METRICS, balanced=0.7)) if c.decoder == "auto" else c
+        for c in cells
+    ]
+    found = Standing((Protocol.WITHIN,), ("csp+lda", "population", "auto"), (), cells)
+    (table,) = decode_tables.tables(found)
+    assert table.beside is not None
+    assert table.beside.mean == pytest.approx(0.7 - METRICS.balanced)
+    assert "auto minus the better of own and population: +0.1" in decode_tables.footnote(table)
 
 
 def test_a_running_bias_knows_only_past_trials() -> None:
