@@ -1,4 +1,4 @@
-"""``rtbci evaluate decode``: honest tables of decoders."""
+"""``rtbci evaluate decode`` and ``adaptation``: honest tables of decoders."""
 
 from __future__ import annotations
 
@@ -82,3 +82,38 @@ def evaluate_decode(
         Console().print(shown)
         if note := decode_tables.footnote(made):
             Console().print(note, highlight=False)
+
+
+def evaluate_adaptation(
+    data: Data,
+    decoder: Annotated[str, typer.Option(help="Decoders, with commas.")] = "csp+lda,ts+lr",
+    classes: Annotated[
+        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
+    ] = None,
+    montage: Annotated[
+        str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what following the user gives: fitted on one recording, run on each later one."""
+    from rtbci.apps.assemble import limit_threads
+    from rtbci.calibration.evaluation import adaptation
+
+    limit_threads()
+    names = tuple(d.strip() for d in decoder.split(","))
+    with progress_bar(not as_json) as tell:
+        table = adaptation.evaluate_adaptation(
+            data, names, classes=classes, montage=montage, progress=tell
+        )
+    if as_json:
+        print_json({"event": "summary", "pairs": table.to_dict()})
+        return
+    for name in names:
+        shown = Table(
+            "adaptation", "balanced accuracy [95 %]", "minus off [95 %]", title=table.note(name)
+        )
+        for row, (score, gain) in table.means(name).items():
+            shown.add_row(
+                row, score.text(), "" if row == adaptation.OFF else gain.text(signed=True)
+            )
+        Console().print(shown)

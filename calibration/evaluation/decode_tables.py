@@ -190,6 +190,40 @@ def values(row: Row) -> tuple[str, ...]:
     )
 
 
+OVERVIEW = ("zero-shot", "population", AUTO_NAME)
+"""Decoders that the first table of a page shows beside the best classic one."""
+
+
+def overview(made: Sequence[Table]) -> list[str]:
+    """One line for each table: the figures that a reader looks for first, as Markdown."""
+    head = (
+        "task",
+        "electrodes",
+        "calibration",
+        "subjects",
+        "best classic",
+        *OVERVIEW,
+        f"{AUTO_NAME} minus best classic [95 %]",
+        f"{AUTO_NAME} minus {BETTER} [95 %]",
+    )
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for table in made:
+        rows = {r.decoder: r for r in table.rows if r.balanced.subjects}
+        best, auto = rows.get(table.reference), rows.get(AUTO_NAME)
+        cells = [
+            table.task,
+            table.electrodes,
+            table.condition,
+            str(table.subjects),
+            f"{best.balanced.mean:.3f} ({best.decoder})" if best else "",
+            *(f"{rows[n].balanced.mean:.3f}" if n in rows else "" for n in OVERVIEW),
+            auto.difference.text(signed=True) if auto and auto.difference else "",
+            table.beside.text(signed=True) if table.beside else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def page(standing: Standing, command: str) -> str:
     """Write an evaluation as Markdown.
 
@@ -218,8 +252,10 @@ def page(standing: Standing, command: str) -> str:
         "apart: where one reaches the decoders, so may eyes or muscle.",
         "",
     ]
+    every = tables(standing)
+    made += ["## At a glance", "", *overview(every), ""]
     last = None
-    for table in tables(standing):
+    for table in every:
         if (table.protocol, table.task) != last:
             last = (table.protocol, table.task)
             lost = standing.rejected[table.task]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 from rtbci.calibration.scoring.cross_validation import Folds
 from rtbci.calibration.selection.auto import Choice, combine
@@ -131,8 +132,9 @@ def _extrapolate(
     every = _balanced_one(right, y, n_classes)
     target = len(y) + MORE
     expected = float(_curve(sizes, every[np.newaxis], target)[0])
-    low, high = np.quantile(_curve(sizes, scores, target), INTERVAL)
-    lows, highs = np.quantile(scores, INTERVAL, axis=0)
+    low, high = _widened(np.quantile(_curve(sizes, scores, target), INTERVAL), expected, len(y))
+    spans = zip(np.quantile(scores, INTERVAL, axis=0).T, every, strict=True)
+    lows, highs = zip(*(_widened(span, score, len(y)) for span, score in spans), strict=True)
     return LearningCurve(
         tuple(round(s) for s in sizes),
         tuple(round(float(s), 4) for s in every),
@@ -143,6 +145,15 @@ def _extrapolate(
         tuple(round(float(v), 4) for v in lows),
         tuple(round(float(v), 4) for v in highs),
     )
+
+
+def _widened(span: npt.NDArray[np.float64], share: float, n: int) -> tuple[float, float]:
+    """Make an interval no narrower than Wilson's for so many trials.
+
+    Where every trial is right, so is every resample of them; but the trials are few.
+    """
+    few = binomtest(round(share * n), n).proportion_ci(method="wilson")
+    return min(float(span[0]), few.low), max(float(span[1]), few.high)
 
 
 def _balanced(

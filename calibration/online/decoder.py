@@ -13,6 +13,7 @@ Concurrency: none; the pipeline's thread pushes and asks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -86,6 +87,12 @@ class AdaptiveDecoder:
     def adapted(self) -> Adapted:
         """What the calibrated decoder has become."""
         return self._learner.adapted
+
+    def set_thresholds(self, on: float, off: float) -> None:
+        """Decide by these from the next token on (:class:`rtbci.tick.Adjustable`)."""
+        moved = check_online(replace(self._config, on=on, off=off), "threshold")
+        self._config, self._thresholds = moved, (on, off)
+        self._evidence.switch.set_thresholds(on, off)
 
     def reset(self) -> None:
         """Begin a segment: window and evidence are empty; what was learned stays."""

@@ -159,6 +159,10 @@ class Switch:
         self._refractory = round(config.refractory_s / hop_s)
         self.state = SwitchState()
 
+    def set_thresholds(self, on: float, off: float) -> None:
+        """Decide by these from the next token on; what is decided stays until it falls below."""
+        self._on, self._off = on, off
+
     def step(self, levels: Sequence[float]) -> bool:
         """Take one token's evidence; True where a class other than rest begins to be decided."""
         s = self.state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,21 @@ from sklearn.covariance import oas
 
 from rtbci.calibration.decoders import spd
 from rtbci.calibration.decoders.catalogue import make_decoder
+from rtbci.calibration.evaluation.adaptation import (
+    OFF,
+    AdaptationTable,
+    Followed,
+    compare_online,
+    evaluate_adaptation,
+    of_trials,
+)
 from rtbci.calibration.online.adaptation import Follower, LabelledTrial, Referenced
 from rtbci.calibration.online.config import OnlineConfig
-from rtbci.calibration.online.evaluate import OFF, Followed, compare_online, online_table, to_dict
 from rtbci.calibration.online.head import Head
 from rtbci.calibration.profile import _foreign
 from rtbci.calibration.reading.trials import Windows
 from rtbci.calibration.signal.streaming import CausalView, as_trial
+from rtbci.errors import BadInputError
 
 RECENTRE = OnlineConfig(bias_rate=0.0, learn=False)
 OTHER_CAP = np.array([[0.4, 0.1, 0.0], [0.2, 1.0, 0.2], [0.0, 0.3, 2.5]])
@@ -208,8 +217,24 @@ def test_the_table_says_what_following_gives(calibrated: Referenced) -> None:
         assert row["re-centred"].balanced > row[OFF].balanced + 0.1
         assert row["re-centred"].kept + row["re-centred"].reverted == 1
         assert row[OFF].kept == row[OFF].reverted == 0
-    lines = online_table(rows)
-    assert lines[0].endswith("2 rows")
-    assert lines[1].startswith("off ")
-    assert "+0." in lines[2]
-    assert set(to_dict(rows)["euclid"]) == set(rows["euclid"])
+    table = AdaptationTable({"csp+lda": {name: {"a > b": row} for name, row in rows.items()}})
+    off, gained = table.means("csp+lda")[OFF], table.means("csp+lda")["re-centred"]
+    assert off[1].mean == 0.0
+    assert gained[1].low > 0.1
+    assert gained[1].mean == pytest.approx(gained[0].mean - off[0].mean)
+    assert table.note("csp+lda") == "csp+lda: 2 subjects, 2 pairs of recordings"
+    assert set(table.to_dict()["csp+lda"]["euclid"]["a > b"]) == set(rows["euclid"])
+
+
+def test_some_trials_keep_their_own_windows() -> None:
+    every = windows(balanced(10, 3), 3)
+    some = of_trials(every, np.array([2, 7]))
+    np.testing.assert_array_equal(some.x, every.x[[6, 7, 8, 21, 22, 23]])
+    np.testing.assert_array_equal(some.trial, [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(some.y, every.y[[2, 7]])
+
+
+def test_one_recording_says_nothing_of_a_later_one(tmp_path: Path) -> None:
+    (tmp_path / "S900R03.edf").touch()
+    with pytest.raises(BadInputError, match="two recordings of the same task"):
+        evaluate_adaptation([tmp_path])

@@ -171,6 +171,9 @@ def test_auto_stands_beside_the_better_of_own_and_population() -> None:
     assert table.beside is not None
     assert table.beside.mean == pytest.approx(0.7 - METRICS.balanced)
     assert "auto minus the better of own and population: +0.1" in decode_tables.footnote(table)
+    line = decode_tables.overview([table])[-1]
+    assert "| 0.600 (csp+lda) |" in line
+    assert line.endswith("| +0.100 [+0.100, +0.100] |")
 
 
 def test_a_running_bias_knows_only_past_trials() -> None:

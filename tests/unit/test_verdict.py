@@ -7,7 +7,7 @@ import pytest
 from contests import fast_contest
 from false_alarms import LOOKS, said_above
 
-from rtbci.calibration.evaluation.learning import learning_curve
+from rtbci.calibration.evaluation.learning import _extrapolate, learning_curve
 from rtbci.calibration.scoring.metrics import auc, kappa, measure, wolpaw_bits
 from rtbci.calibration.scoring.verdict import (
     ALPHA,
@@ -112,6 +112,14 @@ def test_the_learning_curve_has_an_interval_and_never_falls() -> None:
     assert curve.low <= curve.expected <= curve.high
     assert curve.expected >= np.mean(curve.balanced) - 1e-3
     assert curve.line().startswith("with 10 more trials expect 0.")
+
+
+def test_a_decoder_that_is_always_right_may_yet_be_wrong() -> None:
+    y = np.arange(40, dtype=np.int64) % 2
+    right = np.ones((3, 40), dtype=np.bool_)
+    curve = _extrapolate(np.array([10.0, 20.0, 30.0]), right, y, 2, np.random.default_rng(0))
+    assert curve.expected == curve.high == 1.0
+    assert curve.low == pytest.approx(0.912, abs=0.001)  # Wilson, 40 of 40
 
 
 def test_too_few_trials_have_no_learning_curve() -> None:
