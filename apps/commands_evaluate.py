@@ -1,4 +1,4 @@
-"""``rtbci evaluate decode`` and ``adaptation``: honest tables of decoders."""
+"""``rtbci evaluate decode``, ``adaptation`` and ``online``: honest tables of decoders."""
 
 from __future__ import annotations
 
@@ -117,3 +117,53 @@ def evaluate_adaptation(
                 row, score.text(), "" if row == adaptation.OFF else gain.text(signed=True)
             )
         Console().print(shown)
+
+
+def evaluate_online(
+    data: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings that the profile was not fitted on.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Whose profile decodes.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
+    ] = None,
+    montage: Annotated[
+        str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
+    ] = None,
+    simulated: Annotated[
+        int, typer.Option(min=0, help="Instead: so many simulated subjects, whose truth is known.")
+    ] = 0,
+    skill: Annotated[float, typer.Option(min=0.0, help="Of the simulated subjects.")] = 1.0,
+    decoder: Annotated[str, typer.Option(help="Of the simulated subjects.")] = "csp+lda",
+    as_json: Json = False,
+) -> None:
+    """Count what a live session would have sent: accuracy, false activations, time to decision."""
+    if bool(simulated) == bool(data) or bool(data) != (subject is not None):
+        raise BadInputError(
+            "name recordings and whose profile decodes them (rtbci evaluate online REC... "
+            "--subject NAME), or a number of simulated subjects (--simulated 4)."
+        )
+    from rtbci.apps.assemble import limit_threads
+    from rtbci.calibration.evaluation.pseudo_online import pseudo_online
+    from rtbci.calibration.evaluation.simulated import simulate_online
+    from rtbci.calibration.profile import load_profile
+
+    limit_threads()
+    with progress_bar(not as_json) as tell:
+        if simulated:
+            pooled = simulate_online(simulated, skill=skill, decoder=decoder, progress=tell)
+            lines, values = pooled.lines(), pooled.to_dict()
+        else:
+            assert subject is not None
+            profile, paths = load_profile(subject), data or []
+            lines, values = [], {}
+            for i, path in enumerate(paths):
+                tell(i / len(paths), path.name)
+                counted = pseudo_online(profile, path, classes=classes, montage=montage)
+                values[path.name] = counted.to_dict()
+                lines += [f"{path.name}:", *(f"  {line}" for line in counted.lines())]
+    if as_json:
+        print_json({"event": "summary", "online": values})
+        return
+    for line in lines:
+        typer.echo(line)

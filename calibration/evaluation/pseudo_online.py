@@ -33,6 +33,7 @@ from rtbci.playback import known_classes
 from rtbci.tick import Decoder
 from rtbci.types import Chunk, Decode, Marker, StreamInfo
 
+Changes = Callable[[Sequence[Marker]], Sequence[float]]
 SETTLE_S = 1.0
 """Evidence of a trial still leaks for so long after its last window."""
 
@@ -177,7 +178,7 @@ def pseudo_online(
     montage: str | None = None,
     config: SessionConfig | None = None,
     online: OnlineConfig | None = None,
-    reaction_s: float = 0.0,
+    changes: Changes | None = None,
 ) -> PseudoOnline:
     """Run the live pipeline over a recording and count what it would have sent.
 
@@ -191,8 +192,9 @@ def pseudo_online(
     config : SessionConfig | None
     online : OnlineConfig | None
         In place of the profile's own.
-    reaction_s : float
-        The state is known to change so long after its cue (a simulated subject).
+    changes : callable | None
+        Given all markers, when the state changed after each, where that is known (a simulated
+        subject); a trial's beginning counts as the change where None.
 
     Raises
     ------
@@ -202,20 +204,27 @@ def pseudo_online(
     config = config or SessionConfig()
     labels = known_classes(path) if classes is None else parse_classes(classes)
 
-    def make(info: StreamInfo) -> Decoder:
-        return online_decoder(
-            profile, info.electrodes, config, labels, online, source_rate=info.rate
-        )
-
     return run_decoder(
-        make,
+        live_decoder(profile, labels, config, online),
         path,
         profile.card.classes,
         profile.card.view.window_s,
         labels,
         montage=montage,
         config=config,
-        reaction_s=reaction_s,
+        changes=changes,
+    )
+
+
+def live_decoder(
+    profile: Profile,
+    labels: Mapping[str, str],
+    config: SessionConfig,
+    online: OnlineConfig | None = None,
+) -> Callable[[StreamInfo], Decoder]:
+    """What makes a profile's decoder once the stream is known, as a live session does."""
+    return lambda info: online_decoder(
+        profile, info.electrodes, config, labels, online, source_rate=info.rate
     )
 
 
@@ -228,7 +237,7 @@ def run_decoder(
     *,
     montage: str | None = None,
     config: SessionConfig | None = None,
-    reaction_s: float = 0.0,
+    changes: Changes | None = None,
 ) -> PseudoOnline:
     """As :func:`pseudo_online`, for any decoder.
 
@@ -245,42 +254,45 @@ def run_decoder(
     """
     config = config or SessionConfig()
     scorer = TrialScorer(classes, labels, config.decode.trial_s, window_s)
-    sent: list[Sent] = []
-    markers: list[Marker] = []
-    for step in play(path, make, config, montage):
-        for marker in step.chunk.markers:
-            scorer.on_marker(marker)
-            markers.append(marker)
-        for result in step.results:
-            if isinstance(result, Decode):
-                scorer.on_decode(result)
-                sent.append(Sent(result, _arrival(step.chunk, result.sample)))
-    wanted = [(trial_begin(m), labels[m.label]) for m in markers if labels.get(m.label) in classes]
+    sent, markers = listen(make, path, montage=montage, config=config, scorer=scorer)
+    begins = [trial_begin(m) for m in markers] if changes is None else changes(markers)
     intents = [
-        Intent(begin + reaction_s, begin + config.decode.trial_s[1], name)
-        for begin, name in wanted
-        if name != REST
+        Intent(begin, trial_begin(marker) + config.decode.trial_s[1], labels[marker.label])
+        for marker, begin in zip(markers, begins, strict=True)
+        if labels.get(marker.label) in classes and labels[marker.label] != REST
     ]
     counted = count_decisions(sent, intents, window_s, config.token.hop_s)
     return replace(counted, accuracy=scorer.summary()["accuracy"])
 
 
-def online_accuracy(
-    profile: Profile,
+def listen(
+    make: Callable[[StreamInfo], Decoder],
     path: Path,
     *,
-    classes: str | None = None,
     montage: str | None = None,
     config: SessionConfig | None = None,
-) -> dict[str, Any] | None:
-    """Accuracy of :func:`pseudo_online`, one decision a trial.
+    scorer: TrialScorer | None = None,
+) -> tuple[list[Sent], list[Marker]]:
+    """Run a decoder over a recording; gives every decode and every marker, in order.
 
-    Returns
-    -------
-    accuracy : dict | None
-        As in a session's summary (:class:`rtbci.calibration.scoring.accuracy.TrialScorer`).
+    Parameters
+    ----------
+    scorer : TrialScorer | None
+        Told of both as they come.
     """
-    return pseudo_online(profile, path, classes=classes, montage=montage, config=config).accuracy
+    sent: list[Sent] = []
+    markers: list[Marker] = []
+    for step in play(path, make, config or SessionConfig(), montage):
+        for marker in step.chunk.markers:
+            markers.append(marker)
+            if scorer is not None:
+                scorer.on_marker(marker)
+        for result in step.results:
+            if isinstance(result, Decode):
+                sent.append(Sent(result, _arrival(step.chunk, result.sample)))
+                if scorer is not None:
+                    scorer.on_decode(result)
+    return sent, markers
 
 
 def _arrival(chunk: Chunk, sample: int) -> float:

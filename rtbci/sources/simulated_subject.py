@@ -17,6 +17,8 @@ from rtbci.types import Marker
 
 CALM = ("relax", "release", "eyes_open", "look_centre")
 """Markers that tell her to do nothing."""
+REACTION_S = (0.35, 0.08)
+"""Mean and standard deviation of the time from a marker to what she does."""
 BLINK_S = 0.15
 """How long the lids stay down."""
 
@@ -56,15 +58,20 @@ class SimulatedSubject:
         self._reaction_s = reaction_s
         self.state = SubjectState()
 
-    def react(self, marker: Marker) -> None:
+    def react(self, marker: Marker) -> float:
         """See a marker.
 
         A class or a deed of a signal check is what she does next; ``relax`` and the like end
         it; all other markers say nothing to her.
+
+        Returns
+        -------
+        time : float
+            When she does it, seconds of the session's clock; NaN where the marker says nothing.
         """
         s, label = self.state, marker.label
         if label not in STATES and label not in CALM:
-            return
+            return np.nan
         rng = np.random.default_rng([self._seed, s.seen])
         s.seen += 1
         at = marker.time + max(0.0, float(rng.normal(*self._reaction_s)))
@@ -73,6 +80,7 @@ class SimulatedSubject:
         if label in DEEDS:
             lasts = BLINK_S if label == "blink" else marker.duration
             s.coming.append((at + lasts, "rest"))
+        return at
 
     @property
     def next_s(self) -> float:

@@ -30,7 +30,7 @@ from rtbci.sources.simulated_signal import (
     SignalConfig,
     SignalGenerator,
 )
-from rtbci.sources.simulated_subject import SimulatedSubject
+from rtbci.sources.simulated_subject import REACTION_S, SimulatedSubject
 from rtbci.types import (
     Channel,
     ChannelType,
@@ -203,7 +203,7 @@ class SimulatorSource(Source):
         disturbances: Sequence[Disturbance] = (),
         accelerometer: bool = False,
         skill: float = 1.0,
-        reaction_s: tuple[float, float] = (0.35, 0.08),
+        reaction_s: tuple[float, float] = REACTION_S,
         unpaced_rows: int = 1000,
     ) -> None:
         if not (math.isfinite(rate) and rate >= 20):

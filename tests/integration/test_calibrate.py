@@ -11,7 +11,7 @@ from imagery import LABELS, write_imagery
 
 from rtbci.calibration.card import Control
 from rtbci.calibration.controls.control import caveat
-from rtbci.calibration.evaluation.pseudo_online import online_accuracy
+from rtbci.calibration.evaluation.pseudo_online import pseudo_online
 from rtbci.calibration.fit import DECODER_VIEW, calibrate
 from rtbci.calibration.profile import find_profile, load_estimator, load_profile, streaming_decoder
 from rtbci.calibration.reading.track import follow, open_source, play
@@ -73,7 +73,9 @@ def test_a_calibrated_decoder_reads_another_recording(made: Path, tmp_path: Path
     assert card.score.trials == 20
     assert {"reading one.vhdr", "cross-validating", "permuting labels", "fitting"} == set(heard)
 
-    accuracy = online_accuracy(load_profile("P07", tmp_path), made / "two.vhdr", classes=CLASSES)
+    accuracy = pseudo_online(
+        load_profile("P07", tmp_path), made / "two.vhdr", classes=CLASSES
+    ).accuracy
     assert accuracy is not None
     assert accuracy["trials"] == 20
     assert accuracy["abstained"] == 0
@@ -305,7 +307,7 @@ def test_imagined_fists_and_feet_of_a_real_subject(data_dir: Path, tmp_path: Pat
     card = report.profile.card
     assert card.classes == ("both_hands", "both_feet")
     assert len(card.electrodes) == 21
-    accuracy = online_accuracy(report.profile, folder / "S001R10.edf")
+    accuracy = pseudo_online(report.profile, folder / "S001R10.edf").accuracy
     assert accuracy is not None
     assert accuracy["trials"] == 15
     assert accuracy["balanced"] >= 0.8

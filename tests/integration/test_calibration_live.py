@@ -22,7 +22,7 @@ from rtbci.apps.conductor import Conductor
 from rtbci.apps.conductor_core import Stage
 from rtbci.apps.keys import Keys
 from rtbci.apps.settings import RunSettings, SourceSettings
-from rtbci.calibration.evaluation.pseudo_online import online_accuracy
+from rtbci.calibration.evaluation.pseudo_online import pseudo_online
 from rtbci.calibration.fit import calibrate
 from rtbci.calibration.profile import load_profile
 from rtbci.calibration.protocol.config import (
@@ -86,7 +86,7 @@ def home(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_calibrate_then_run_reads_known_imagery(home: Path, tmp_path: Path) -> None:
     """Ten trials of each class in one session; another session is decoded as it would be live."""
     other = rehearse(BLOCK, tmp_path, who(seed=4), seed=2)
-    accuracy = online_accuracy(load_profile("P07", home), other)
+    accuracy = pseudo_online(load_profile("P07", home), other).accuracy
     assert accuracy is not None
     assert accuracy["trials"] == 20
     assert accuracy["abstained"] == 0
@@ -95,7 +95,7 @@ def test_calibrate_then_run_reads_known_imagery(home: Path, tmp_path: Path) -> N
 
 def test_who_imagines_nothing_is_not_read(home: Path, tmp_path: Path) -> None:
     other = rehearse(BLOCK.scaled(1, 6), tmp_path, who(seed=5, skill=0.0), seed=3)
-    accuracy = online_accuracy(load_profile("P07", home), other)
+    accuracy = pseudo_online(load_profile("P07", home), other).accuracy
     assert accuracy is not None
     assert 0.1 <= accuracy["balanced"] <= 0.8
 

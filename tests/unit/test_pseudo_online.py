@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from rtbci.apps.cli import app
 from rtbci.calibration.evaluation.pseudo_online import Intent, PseudoOnline, Sent, count_decisions
+from rtbci.calibration.evaluation.simulated import Pooled
+from rtbci.calibration.online.threshold import FalseActivations
+from rtbci.errors import BadInputError
 from rtbci.types import Decode
 
 HOP, WINDOW = 0.1, 1.0
@@ -58,3 +63,22 @@ def test_nothing_at_all_is_counted_as_nothing() -> None:
     assert found.to_dict()["false_per_minute"] is None
     assert "no time without intent" in found.lines()[1]
     assert isinstance(found, PseudoOnline)
+
+
+def test_simulated_subjects_are_counted_together() -> None:
+    one = PseudoOnline({"balanced": 0.9}, 20, 15, 14, FalseActivations(1, 2.0), (2.0, 3.0), 0.1)
+    two = PseudoOnline({"balanced": 0.7}, 20, 10, 8, FalseActivations(3, 2.0), (4.0, np.inf), 0.3)
+    whole = Pooled((one, two)).whole
+    assert whole.accuracy == {"balanced": 0.8, "trials": 40}
+    assert (whole.trials, whole.decided, whole.right) == (40, 25, 22)
+    assert whole.false.rate == pytest.approx(1.0)
+    assert whole.delay_s(0.5) == 3.0
+    assert whole.delay_s(0.95) is None
+    assert whole.flagged == pytest.approx(0.2)
+
+
+def test_what_is_scored_online_is_said_once() -> None:
+    for args in ([], ["--simulated", "1", "x.vhdr"], ["x.vhdr"]):
+        refused = CliRunner().invoke(app, ["evaluate", "online", *args])
+        assert isinstance(refused.exception, BadInputError)
+        assert "--simulated 4" in str(refused.exception)

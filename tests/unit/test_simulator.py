@@ -9,6 +9,7 @@ from scipy.signal import butter, sosfiltfilt, welch
 from rtbci.clock import ManualClock
 from rtbci.errors import BadInputError
 from rtbci.sources.simulated_signal import SignalConfig
+from rtbci.sources.simulated_subject import SimulatedSubject
 from rtbci.sources.simulator import (
     FULL_SCALE_UV,
     Disturbance,
@@ -325,6 +326,17 @@ def test_the_subject_reacts_to_markers_a_moment_later() -> None:
         0.05 < at - due < 0.8
         for (at, _), due in zip(states[1:], (1.0, 4.0, 6.0, 8.0, 10.0), strict=True)
     )
+
+
+def test_the_subject_says_when_she_reacts() -> None:
+    markers = [Marker(1.0, "left_hand"), Marker(2.0, "T0"), Marker(4.0, "relax")]
+    one, other = (SimulatedSubject(5, (0.35, 0.08)) for _ in range(2))
+    times = [one.react(m) for m in markers]
+    assert np.isnan(times[1])
+    assert 1.0 < times[0] < 2.0
+    assert 4.0 < times[2] < 5.0
+    assert times[0] == other.react(markers[0])
+    assert one.state.coming == [(times[0], "left_hand"), (times[2], "rest")]
 
 
 def test_a_new_cue_takes_the_place_of_what_was_to_come() -> None:
