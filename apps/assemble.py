@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,13 +23,17 @@ from rtbci.apps.settings import RunSettings, SourceSettings, host_port
 from rtbci.calibration.scoring.accuracy import TrialScorer
 from rtbci.classes import parse_classes
 from rtbci.clock import Clock, MonotonicClock
+from rtbci.commands import STEER_KINDS, read_steer
 from rtbci.delivery import Observer, Publish
 from rtbci.errors import BadInputError
+from rtbci.live.writer import ViewWriter
 from rtbci.models.checkpoint import zoo_names
 from rtbci.models.registry import load_model
 from rtbci.montage import apply_montage, parse_montage
 from rtbci.pipeline import Pipeline, Skip, require_eeg
 from rtbci.playback import known_classes
+from rtbci.recording.reader import open_recording
+from rtbci.recording.recording import Recording
 from rtbci.recording.writer import Recorder
 from rtbci.runtime import Engine, EngineParts, EngineSettings, ExtraStream
 from rtbci.sinks.base import Sink
@@ -40,6 +44,8 @@ from rtbci.types import StreamInfo
 if TYPE_CHECKING:
     from rtbci.calibration.profile import Profile
 
+MakeView = Callable[[Pipeline, Recorder | None], ViewWriter | None]
+"""Makes what other processes see of a session, or None."""
 THREADS = 1
 """Torch and BLAS threads of the engine: a second one gains a fifth, and under load costs the
 99th percentile a hundredfold."""
@@ -49,8 +55,24 @@ DECODER_FOLDER = "decoder"
 """Copy of the subject's profile in a recording, so that the replay decodes with the same."""
 
 
-def make_engine(settings: RunSettings, *, publish: Publish, clock: Clock | None = None) -> Engine:
+def make_engine(
+    settings: RunSettings,
+    *,
+    publish: Publish,
+    clock: Clock | None = None,
+    view: MakeView | None = None,
+) -> Engine:
     """Put a session together; nothing is opened yet.
+
+    Parameters
+    ----------
+    settings : RunSettings
+    publish : callable
+        Takes the events.
+    clock : Clock | None
+        The machine's where None.
+    view : callable | None
+        As in :class:`rtbci.runtime.EngineParts`.
 
     Raises
     ------
@@ -68,6 +90,7 @@ def make_engine(settings: RunSettings, *, publish: Publish, clock: Clock | None 
         observers=session.observers,
         sinks=make_sinks(settings, clock),
         extra=_extra_streams(settings.source, clock),
+        view=view or _no_view,
     )
     engine = EngineSettings(
         paced=settings.source.paced,
@@ -76,6 +99,10 @@ def make_engine(settings: RunSettings, *, publish: Publish, clock: Clock | None 
         status_s=settings.status_s,
     )
     return Engine(parts, settings.session, engine, clock=clock, publish=publish)
+
+
+def _no_view(_pipeline: Pipeline, _recorder: Recorder | None) -> None:
+    return None
 
 
 def limit_threads() -> None:
@@ -197,7 +224,10 @@ class _Session:
         decoder = None
         if settings.subject is not None and settings.decodes:
             decoder = self._decoder(settings.subject, info)
-        return Pipeline(info, config, loaded.model, decoder, skip=skip)
+        pipeline = Pipeline(info, config, loaded.model, decoder, skip=skip)
+        if settings.as_recorded:
+            steer_as_recorded(pipeline, open_recording(Path(settings.source.name)))
+        return pipeline
 
     def _decoder(self, subject: str, info: StreamInfo) -> Decoder | None:
         # NB: imported here, since scikit-learn costs a session without a subject two seconds.
@@ -261,6 +291,13 @@ def wanted_classes(classes: str | None, source: SourceSettings) -> dict[str, str
     if source.simulated:
         return {name: name for name in ("left_hand", "right_hand")}
     return {}
+
+
+def steer_as_recorded(pipeline: Pipeline, recording: Recording) -> None:
+    """Let a pipeline that is to play a recording change what was changed by hand then."""
+    for command in recording.commands():
+        if command.kind in STEER_KINDS and command.sample is not None:
+            pipeline.steer(command.sample, read_steer(command.kind, command.values))
 
 
 def session_facts(settings: RunSettings, pipeline: Pipeline) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from rich.live import Live
 
 from rtbci.apps.calibration_score import BlockScorer
 from rtbci.apps.calibration_screen import render, words
-from rtbci.apps.commands_run import print_json
+from rtbci.apps.commands_run import print_json, wants_window
 from rtbci.apps.conductor import Conducted, Conductor, Presenter
 from rtbci.apps.conductor_core import Stage
 from rtbci.apps.host import run_session
@@ -64,6 +64,9 @@ class LiveCalibration:
     session : SessionConfig
     permutations : int
         For the p-value of the score at the end.
+    fine_tune : bool | None
+        Whether fine-tuning goes on afterwards; where None, as
+        :func:`rtbci.apps.fine_tuning.go_on` has it.
     as_json : bool
     """
 
@@ -78,6 +81,7 @@ class LiveCalibration:
     decoder: str = "auto"
     session: SessionConfig = field(default_factory=SessionConfig)
     permutations: int = 200
+    fine_tune: bool | None = None
     as_json: bool = False
 
 
@@ -104,17 +108,45 @@ def calibrate_live(wanted: LiveCalibration) -> None:
             f"{groups[0][0].title!r} shows feedback, but {wanted.subject} has no decoder yet; "
             "calibrate one before, as in --protocol graz-2 --protocol no-control."
         )
+    fitted: Path | None = None
     for number, configs in enumerate(groups):
         folder, complete, looked = _record(wanted, configs, seed + number, console)
         if not complete:
             _say_how(wanted, folder, console, "ended early")
-            return
+            break
         if any(c.blocks.count for c in configs):
             _fit(wanted, folder, looked, console)
+            fitted = folder
         elif configs[0].needs_feedback:
             _tune(wanted, folder, console)
         else:
             _tell(wanted, console, {"event": "recorded", "recording": str(folder)})
+    if fitted is not None:
+        # NB: at the end, since it would be in the way of a session with feedback.
+        _fine_tune(wanted, fitted, console)
+
+
+def in_window(wanted: LiveCalibration, *, gui: bool, headless: bool) -> bool:
+    """Whether it is guided by a window: where there is a display, and nobody says otherwise.
+
+    A simulated subject at full speed sees no cues, and protocols that are named one by one are
+    conducted in the terminal, in their order.
+
+    Raises
+    ------
+    BadInputError
+        Where a window is insisted on that can't be.
+    """
+    plain = wanted.as_json or not wanted.source.paced
+    several = len(wanted.protocols) > 1
+    if gui and (plain or several):
+        what = "--json" if wanted.as_json else "--speed max" if plain else "several --protocol"
+        raise BadInputError(
+            f"--gui guides through a whole calibration in a window, and {what} is for the "
+            "terminal; leave one of them out."
+        )
+    blocks = any(load_protocol(name).blocks.count for name in wanted.protocols)
+    return wants_window(gui=gui, headless=headless or several or not blocks, as_text=plain)
 
 
 def load_all(wanted: LiveCalibration) -> list[ProtocolConfig]:
@@ -177,7 +209,7 @@ def _record(
         stage,
         partial(_screen, console, stage) if on_screen else _lines(wanted, console),
         single_keys if on_screen else _no_keys,
-        scorer=BlockScorer(wanted.subject, wanted.decoder) if cued else None,
+        scorer=BlockScorer(wanted.subject, wanted.decoder, wanted.session) if cued else None,
         clock=MonotonicClock(),
     )
     summary, conducted = conduct(settings, conductor)
@@ -305,3 +337,14 @@ def _tune(wanted: LiveCalibration, folder: Path, console: Console) -> None:
 
     lines = [f"recording: {folder}", *tune_thresholds(wanted.subject, folder).lines()]
     _tell(wanted, console, {"event": "thresholds", "recording": str(folder), "lines": lines})
+
+
+def _fine_tune(wanted: LiveCalibration, folder: Path, console: Console) -> None:
+    from rtbci.apps.fine_tuning import go_on
+    from rtbci.calibration.offer import Job
+    from rtbci.calibration.profile import load_profile
+
+    job = Job((str(folder),), wanted.decoder, session=wanted.session)
+    said = go_on(load_profile(wanted.subject), job, wanted.fine_tune, as_json=wanted.as_json)
+    if said:
+        _tell(wanted, console, {"event": "fine_tuning", "lines": [said]})

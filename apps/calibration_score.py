@@ -17,10 +17,11 @@ import sys
 import tempfile
 import threading
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from rtbci.config import SessionConfig, from_dict
 from rtbci.errors import RtbciError
 
 PERMUTATIONS = 100
@@ -34,7 +35,8 @@ class Job:
     Attributes
     ----------
     do : str
-        ``score``: fit and score; ``check``: judge the signal check; ``tune``: set thresholds by a
+        ``score``: fit and score; ``check``: judge the signal check; ``recheck``: judge
+        the subject's own profile by a recording of today; ``tune``: set thresholds by a
         block without control; ``save``: make the session's profile the subject's own.
     subject : str
     recordings : list of str
@@ -46,6 +48,8 @@ class Job:
         Folder of the session's own profiles; for a score, kept nowhere where None.
     permutations : int
         For the p-value of a score, at most.
+    session : dict
+        Settings of the sessions to come, as plain values; the usual ones where empty.
     """
 
     do: str
@@ -55,6 +59,7 @@ class Job:
     decoder: str = "auto"
     profiles: str | None = None
     permutations: int = PERMUTATIONS
+    session: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,17 +163,29 @@ class BlockScorer:
     Parameters
     ----------
     subject, decoder : str
+    config : SessionConfig | None
+        Of the session.
     """
 
-    def __init__(self, subject: str, decoder: str) -> None:
+    def __init__(self, subject: str, decoder: str, config: SessionConfig | None = None) -> None:
         self._subject = subject
         self._decoder = decoder
+        self._session = asdict(config or SessionConfig())
         self._worker = Worker()
         self.looked: list[int] = []
 
     def begin(self, recording: str) -> None:
         """Score what there is; a score that is still running is given up."""
-        self._worker.begin(Job("score", self._subject, [recording], self.looked, self._decoder))
+        self._worker.begin(
+            Job(
+                "score",
+                self._subject,
+                [recording],
+                self.looked,
+                self._decoder,
+                session=self._session,
+            )
+        )
 
     def poll(self) -> tuple[str, ...] | None:
         """Give the lines of a score that has just come; None where none has."""
@@ -197,6 +214,8 @@ def do(job: Job) -> dict[str, Any]:
     try:
         if job.do == "check":
             return _check(job)
+        if job.do == "recheck":
+            return _recheck(job)
         if job.do == "tune":
             return _tune(job)
         if job.do == "save":
@@ -207,6 +226,9 @@ def do(job: Job) -> dict[str, Any]:
             return _score(job, Path(folder))
     except RtbciError as err:
         return {"error": str(err)}
+    except Exception as err:  # noqa: BLE001 - a process's boundary: a defect is said, too
+        why = f"{type(err).__name__}: {err}"
+        return {"error": f"it failed in a way it should not ({why}); the recording goes on."}
 
 
 def _score(job: Job, profiles: Path) -> dict[str, Any]:
@@ -217,6 +239,7 @@ def _score(job: Job, profiles: Path) -> dict[str, Any]:
         [Path(r) for r in job.recordings],
         job.subject,
         decoder=job.decoder,
+        config=from_dict(SessionConfig, job.session),
         profiles_dir=profiles,
         permutations=job.permutations,
         looked=tuple(job.looked),
@@ -235,13 +258,19 @@ def _score(job: Job, profiles: Path) -> dict[str, Any]:
 
 
 def _check(job: Job) -> dict[str, Any]:
-    from rtbci.calibration.signal.signal_check import evaluate_signal_check
+    from rtbci.calibration.signal_check import evaluate_signal_check
 
-    from rtbci.recording.reader import open_recording
+    found = evaluate_signal_check(Path(job.recordings[-1]))
+    return {"lines": found.lines(), "check": found.to_dict()}
 
-    found = evaluate_signal_check(open_recording(Path(job.recordings[-1])))
-    lines = [sentence for _, sentence in found.findings]
-    return {"lines": lines, "check": found.to_dict()}
+
+def _recheck(job: Job) -> dict[str, Any]:
+    from rtbci.calibration.recheck import recheck
+
+    config = from_dict(SessionConfig, job.session)
+    found = recheck(job.subject, Path(job.recordings[-1]), config=config)
+    told = found.to_dict()
+    return {"lines": found.lines(), "recheck": told, "check": told["check"]}
 
 
 def _tune(job: Job) -> dict[str, Any]:

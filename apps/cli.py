@@ -15,13 +15,19 @@ import typer
 
 import rtbci
 from rtbci.apps import (
+    calibration_window,
     commands_bank,
+    commands_bench,
+    commands_check,
     commands_data,
     commands_evaluate,
     commands_head,
+    commands_report,
     commands_run,
     commands_setup,
+    commands_subjects,
     commands_train,
+    commands_window,
 )
 from rtbci.errors import BadInputError, RtbciError
 
@@ -42,25 +48,36 @@ bank = typer.Typer(help="Other people's trials that decoders stand on.", no_args
 evaluate = typer.Typer(help="Honest tables beside the baselines.", no_args_is_help=True)
 
 app.command("run")(commands_run.run)
+app.command("attach")(commands_window.attach)
+app.command("stop")(commands_window.stop)
 app.command("calibrate")(commands_train.calibrate)
+app.command("check")(commands_check.check)
+app.command("recheck")(commands_check.recheck)
 app.command("replay")(commands_data.replay)
 app.command("recover")(commands_data.recover)
 app.command("export")(commands_data.export)
+app.command("report")(commands_report.report)
+app.command("review")(commands_report.review)
 app.command("boards")(commands_setup.boards)
 app.command("streams")(commands_setup.streams)
 app.command("doctor")(commands_setup.doctor)
 app.command("models")(commands_setup.models)
 app.command("pretrain")(commands_train.pretrain)
 bench.command("latency")(commands_run.bench_latency)
-subjects.command("list")(commands_train.subjects_list)
-subjects.command("show")(commands_train.subjects_show)
-subjects.command("forget")(commands_train.subjects_forget)
+bench.command("cues")(calibration_window.bench_cues)
+bench.command("window")(commands_bench.bench_window)
+subjects.command("list")(commands_subjects.subjects_list)
+subjects.command("show")(commands_subjects.subjects_show)
+subjects.command("take")(commands_subjects.subjects_take)
+subjects.command("forget")(commands_subjects.subjects_forget)
 bank.command("list")(commands_bank.bank_list)
 bank.command("add")(commands_bank.bank_add)
 bank.command("remove")(commands_bank.bank_remove)
 bank.command("build")(commands_bank.bank_build)
 evaluate.command("forecast")(commands_train.evaluate_forecast)
 evaluate.command("decode")(commands_evaluate.evaluate_decode)
+evaluate.command("adaptation")(commands_evaluate.evaluate_adaptation)
+evaluate.command("online")(commands_evaluate.evaluate_online)
 evaluate.command("head")(commands_head.evaluate_head)
 app.add_typer(bench, name="bench")
 app.add_typer(subjects, name="subjects")

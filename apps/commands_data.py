@@ -70,6 +70,7 @@ def as_recorded(path: Path, speed: str, device: Device) -> RunSettings:
         profile=str(decoder) if decoder.exists() else None,
         model=recording.extra["model"]["asked"],
         device=device.value,
+        as_recorded=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from rtbci.apps.host import Send, run_session
 from rtbci.apps.keys import pressed_keys
 from rtbci.apps.settings import RunSettings, SourceKind, SourceSettings, host_port
 from rtbci.apps.view import ViewState, describe, render
+from rtbci.apps.window_session import has_display
 from rtbci.classes import parse_classes
 from rtbci.config import SessionConfig, load_config
 from rtbci.errors import BadInputError
@@ -89,6 +91,7 @@ def run(
     config: Config = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 0,
     headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
+    gui: Annotated[bool, typer.Option("--gui", help="A window, or an error.")] = False,
     as_json: Json = False,
     events: Annotated[
         bool, typer.Option("--events", help="With --json: every decode and forecast.")
@@ -131,8 +134,30 @@ def run(
         events=events,
     )
     check_values(settings)
-    del headless  # every session is headless until it has a window
+    if wants_window(gui=gui, headless=headless, as_text=as_json or events):
+        from rtbci.apps.commands_window import choose_and_run, run_with_window
+
+        named = any(option is not None for option in (board, lsl, fieldtrip, replay))
+        raise typer.Exit(run_with_window(settings) if named else choose_and_run(settings))
     follow(settings, as_json)
+
+
+def wants_window(*, gui: bool, headless: bool, as_text: bool) -> bool:
+    """Whether a session is shown in a window: where there is a display, and nobody says otherwise.
+
+    Raises
+    ------
+    BadInputError
+        Where a window is insisted on that can't be.
+    """
+    if gui and (headless or as_text):
+        other = "--headless" if headless else "--json"
+        raise BadInputError(f"--gui opens a window and {other} none; leave one of them out.")
+    if gui:
+        from rtbci.apps.commands_window import check_display
+
+        check_display("--gui")
+    return gui or (has_display() and not (headless or as_text))
 
 
 def source_settings(
@@ -274,9 +299,17 @@ def follow(settings: RunSettings, as_json: bool) -> dict[str, Any]:
 
 
 def print_json(event: dict[str, Any]) -> None:
-    """One event, one line, at once."""
-    sys.stdout.write(json.dumps(event) + "\n")
+    """One event, one line, at once; what is not a number is null, as JSON has no NaN."""
+    sys.stdout.write(json.dumps(_finite(event), allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _teller(console: Console) -> Callable[[dict[str, Any]], None]:

@@ -1,4 +1,4 @@
-"""``rtbci calibrate``, ``subjects``, ``pretrain`` and ``evaluate``: fitting, honestly scored."""
+"""``rtbci calibrate``, ``pretrain`` and ``evaluate``: fitting, honestly scored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from rtbci.apps.commands_run import (
 from rtbci.apps.settings import RunSettings
 from rtbci.errors import BadInputError
 
-Name = Annotated[str, typer.Argument(help="The subject.")]
 Data = Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")]
 Tell = Callable[[float, str], None]
 
@@ -92,9 +91,18 @@ def calibrate(
     seed: Annotated[
         int | None, typer.Option(help="Of the order of the cues; another one each time if none.")
     ] = None,
+    fine_tune: Annotated[
+        bool | None,
+        typer.Option(
+            "--fine-tune/--no-fine-tune",
+            help="Whether fine-tuning goes on in the background; after auto it does by itself.",
+        ),
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
+    gui: Annotated[bool, typer.Option("--gui", help="A window, or an error.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Calibrate a subject's decoder: live, with cues on the terminal, or --from recordings."""
+    """Calibrate a subject's decoder: live, in a window or on the terminal, or --from recordings."""
     if recordings and not from_recordings:
         raise BadInputError(
             f"to fit from {recordings[0]}, say so: rtbci calibrate --from {recordings[0]} "
@@ -122,23 +130,27 @@ def calibrate(
                 f"--classes {classes} is for --from; the classes of a live session are those of "
                 "its --protocol."
             )
-        from rtbci.apps.calibration_live import LiveCalibration, calibrate_live
+        from rtbci.apps.calibration_live import LiveCalibration, calibrate_live, in_window
 
-        calibrate_live(
-            LiveCalibration(
-                subject=subject,
-                source=source,
-                protocols=tuple(protocol or ("graz-2",)),
-                record=record,
-                blocks=blocks,
-                trials=trials,
-                seed=seed,
-                montage=montage,
-                decoder=decoder,
-                session=session_config(config, line),
-                as_json=as_json,
-            )
+        wanted = LiveCalibration(
+            subject=subject,
+            source=source,
+            protocols=tuple(protocol or ("graz-2",)),
+            record=record,
+            blocks=blocks,
+            trials=trials,
+            seed=seed,
+            montage=montage,
+            decoder=decoder,
+            session=session_config(config, line),
+            fine_tune=fine_tune,
+            as_json=as_json,
         )
+        if in_window(wanted, gui=gui, headless=headless):
+            from rtbci.apps.calibration_window import calibrate_in_window
+
+            raise typer.Exit(calibrate_in_window(wanted))
+        calibrate_live(wanted)
         return
     if not recordings:
         raise BadInputError(
@@ -157,84 +169,16 @@ def calibrate(
             decoder=decoder,
             progress=lambda what, done: tell(done, what),
         )
+    from rtbci.apps.fine_tuning import go_on
+    from rtbci.calibration.offer import Job
+
+    job = Job(tuple(map(str, recordings)), decoder, classes, montage)
+    goes_on = go_on(report.profile, job, fine_tune, as_json=as_json)
     if as_json:
-        print_json({"event": "summary", **report.to_dict()})
+        print_json({"event": "summary", **report.to_dict(), "fine_tuning": goes_on})
         return
-    for said in report.lines():
+    for said in (*report.lines(), *filter(None, [goes_on])):
         typer.echo(said)
-
-
-def subjects_list(as_json: Json = False) -> None:
-    """List the profiles at hand; a damaged one is named and passed over."""
-    from rtbci.calibration.profile import list_profiles, load_profile
-    from rtbci.calibration.reading.checks import count
-
-    cards, damaged = [], {}
-    for name in list_profiles():
-        try:
-            cards.append(load_profile(name).card)
-        except BadInputError as err:
-            damaged[name] = str(err)
-    if as_json:
-        print_json({"subjects": [asdict(card) for card in cards], "damaged": damaged})
-        return
-    for why in damaged.values():
-        typer.echo(f"rtbci: {why}", err=True)
-    if not cards:
-        if not damaged:
-            typer.echo("No profile yet: rtbci calibrate --from RECORDING... --subject NAME")
-        return
-    table = Table("subject", "made", "decoder", "classes", "score", "verdict", "electrodes")
-    for card in cards:
-        trials = count(card.score.trials, "trial")
-        said = card.verdict.finding if card.verdict is not None else ""
-        caveat = "may be eyes or muscle" if "eyes or muscle:" in card.score.caveat else ""
-        table.add_row(
-            card.subject,
-            card.created[:10],
-            card.decoder,
-            ", ".join(card.classes),
-            f"{card.score.balanced:.2f} ({trials}, {card.score.label})",
-            "; ".join(text for text in (said, caveat) if text),
-            str(len(card.electrodes)),
-        )
-    Console().print(table)
-
-
-def subjects_show(name: Name, as_json: Json = False) -> None:
-    """Show all that a profile holds."""
-    from rtbci.calibration.profile import CARD, load_profile
-
-    profile = load_profile(name)
-    if as_json:
-        print_json(asdict(profile.card))
-    else:
-        typer.echo(f"# {profile.folder / CARD}")
-        typer.echo((profile.folder / CARD).read_text(encoding="utf-8"))
-
-
-def subjects_forget(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Remove a subject's profile, its history included, and her trials in your bank."""
-    from rtbci.calibration.population.store import bank_file, forget
-    from rtbci.calibration.profile import find_profile, forget_profile, load_profile
-
-    profile, banked = find_profile(name), bank_file(name)
-    if profile is None and not banked.exists():
-        load_profile(name)  # says whom there is
-    gone = [] if profile is None else [str(profile.folder)]
-    gone += [str(banked)] if banked.exists() else []
-    if not yes:
-        typer.confirm(f"Remove {' and '.join(gone)} and all in it?", abort=True)
-    if profile is not None:
-        forget_profile(name)
-    forget(name)
-    typer.echo(
-        f"{name} is forgotten: gone {'is' if len(gone) == 1 else 'are'} {' and '.join(gone)}; "
-        "recordings stay where they are."
-    )
 
 
 def pretrain(

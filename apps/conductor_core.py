@@ -132,6 +132,8 @@ class ConductState:
         Time of the session's first row; known from the first marker that comes back.
     sent : dict of str to float
         When a label was sent last.
+    section : str
+        Of which the trials are.
     trials : list of Shown
         Of the block that runs.
     blocks : int
@@ -150,6 +152,7 @@ class ConductState:
     due: list[Event] = field(default_factory=list)
     origin: float | None = None
     sent: dict[str, float] = field(default_factory=dict)
+    section: str = ""
     trials: list[Shown] = field(default_factory=list)
     blocks: int = 0
     fresh: bool = False
@@ -321,7 +324,8 @@ class Conduct:
         if not phase.trials:
             return
         slot = phase.slot
-        if slot.kind is Kind.FIXATION and slot.trial == 1:
+        if phase.section != self.state.section:
+            self.state.section = phase.section
             trials.clear()
         if slot.kind is Kind.CUE:
             trials[:] = [t for t in trials if t.trial != slot.trial]  # it was interrupted before
@@ -355,7 +359,9 @@ class Conduct:
         if protocol is None or protocol.done or protocol.phase.paused:
             return
         if protocol.phase.slot.kind in ENGAGED:  # comes again at once: no gap need spoil it
-            self.state.trials = [t for t in self.state.trials if t.relax is not None]
+            for shown in self.state.trials:
+                if shown.relax is None:
+                    shown.trial, shown.repeated = 0, True
         protocol.pause(now)
         self._note("pause", {"time": now, "why": why})
 

@@ -94,6 +94,10 @@ class RunSettings:
         Folder in which the session's own folder is made.
     osc : str | None
         ``HOST:PORT``.
+    as_recorded : bool
+        Of a replayed recording: whether what was changed by hand then is changed again.
+    begin_with : tuple of str
+        Commands in front of the first row, JSON lines (:mod:`rtbci.commands`).
     """
 
     source: SourceSettings = field(default_factory=SourceSettings)
@@ -112,6 +116,8 @@ class RunSettings:
     osc: str | None = None
     events: bool = False
     status_s: float = 0.0
+    as_recorded: bool = False
+    begin_with: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON."""

@@ -15,7 +15,12 @@ import numpy as np
 import torch
 
 from rtbci import events
-from rtbci.apps.assemble import DECODER_FOLDER, limit_threads, platform_facts
+from rtbci.apps.assemble import (
+    DECODER_FOLDER,
+    limit_threads,
+    platform_facts,
+    steer_as_recorded,
+)
 from rtbci.calibration.online.decoder import online_decoder
 from rtbci.calibration.profile import open_profile
 from rtbci.errors import BadInputError
@@ -202,9 +207,11 @@ def rebuild(recording: Recording, device: Device = "auto") -> Pipeline:
         for command in recording.commands()
         if command.kind == "skip_forecast"
     )
-    return Pipeline(
+    pipeline = Pipeline(
         recording.info, recording.config, model, decoder, skip=lambda token, _: token in skipped
     )
+    steer_as_recorded(pipeline, recording)
+    return pipeline
 
 
 def _start(recording: Recording) -> float | None:

@@ -14,6 +14,7 @@ from rtbci.calibration.evaluation.learning import LearningCurve
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.scoring.metrics import Metrics
 from rtbci.calibration.scoring.verdict import Verdict
+from rtbci.calibration.signal.learned import Learned
 from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.config import PreprocessConfig, from_dict
 from rtbci.errors import BadInputError
@@ -129,6 +130,10 @@ class Card:
         All EEG electrodes of the recordings.
     rejected : tuple of Rejected
         Trials left out, by reason.
+    learned : Learned | None
+        What a signal check showed of eyes and muscle: regression and flags begin with it.
+    rechecked : tuple of str
+        When it was checked again, and what was found; the last comes last.
     """
 
     subject: str
@@ -154,6 +159,8 @@ class Card:
     regressed: tuple[str, ...] = ()
     montage: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    learned: Learned | None = None
+    rechecked: tuple[str, ...] = ()
 
 
 def write_card(card: Card) -> str:

@@ -30,6 +30,8 @@ import skops.io
 
 from rtbci.calibration.card import Card, read_card, write_card
 from rtbci.calibration.decoders.catalogue import GROUP
+from rtbci.calibration.names import NAME
+from rtbci.calibration.names import check_subject as check_subject
 from rtbci.calibration.signal.regression import reference_electrodes
 from rtbci.calibration.signal.streaming import StreamingDecoder
 from rtbci.config import SessionConfig
@@ -45,8 +47,6 @@ CORNER_SLACK_HZ = 0.5
 CORNER_MARGIN_HZ = 10.0
 """A low-pass this far above a decoder's band changes nothing in it that matters."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 _TRUSTED = frozenset({"sklearn", "pyriemann", "rtbci"})
 
 
@@ -85,22 +85,6 @@ def subjects_dir(profiles_dir: Path | None = None) -> Path:
     return base / "subjects"
 
 
-def check_subject(name: str) -> str:
-    """Give the name back if it can be a folder's name.
-
-    Raises
-    ------
-    BadInputError
-        Where it has other characters than letters, digits, ``-`` and ``_``.
-    """
-    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
-        raise BadInputError(
-            f"subject {name!r} can't be a profile's name: use letters, digits, - and _, at most "
-            "64, as in P07."
-        )
-    return name
-
-
 def find_profile(name: str, profiles_dir: Path | None = None) -> Profile | None:
     """Profile of a subject; None where there is none.
 
@@ -137,7 +121,7 @@ def list_profiles(profiles_dir: Path | None = None) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / CARD).exists()
+        p.name for p in folder.iterdir() if NAME.fullmatch(p.name) and (p / CARD).exists()
     )
 
 
@@ -395,4 +379,5 @@ def streaming_decoder(
         electrodes,
         card.preprocess.rate_hz,
         card.view,
+        card.learned,
     )

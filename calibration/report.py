@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from rtbci.calibration.profile import Profile
 from rtbci.calibration.reading.checks import count
+from rtbci.calibration.reading.trials import Cue
+from rtbci.calibration.scoring.metrics import Evidence
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,7 @@ def outcomes(cues: Sequence[Cue], evidence: Evidence, names: Sequence[str]) -> t
     """
     decided = iter(np.argmax(evidence, axis=1).tolist())
     return tuple(
-        Outcome(
-            c.run, c.time, names[c.wanted], "" if c.reason else names[next(decided)], c.reason
-        )
+        Outcome(c.run, c.time, names[c.wanted], "" if c.reason else names[next(decided)], c.reason)
         for c in cues
     )
 
@@ -114,6 +117,9 @@ class CalibrationReport:
             made.append(f"  {c.name:<26}{value:<6}{electrodes}, {band} {c.note}".rstrip())
         regressed = ", ".join(card.regressed) or "nothing: there is no electrode near the eyes"
         made.append(f"regressed out: {regressed}")
+        if card.learned is not None:
+            check = card.learned.recording
+            made.append(f"regression and flags begin with the signal check of {check}")
         if s.caveat:
             made.append(f"NB: {s.caveat}.")
         if self.rejected:

@@ -2,8 +2,13 @@
 
     {"command": "mark", "label": "blink", "time": 81.25, "duration": 0.0, "origin": "user"}
     {"command": "stop_outputs"}    {"command": "resume_outputs"}
+    {"command": "leave_out", "channel": "C3"}    {"command": "take_back", "channel": "C3"}
+    {"command": "threshold", "on": 0.9, "off": 0.4}
     {"command": "note", "kind": "pause", "values": {...}}
     {"command": "stop"}
+
+Those that change what is decoded are a :class:`Steer`: they take effect at the first token that is
+completed by the row they are recorded with, or by one behind it, and a replay obeys them there.
 
 docs/command-line.md documents each field.
 """
@@ -21,7 +26,9 @@ from rtbci.types import Marker
 
 AHEAD_S = 60.0
 """A marker may be placed so far ahead of the clock: later than that is another clock's time."""
-OWN_KINDS = ("adaptation", "gap", "marker", "channel", "skip_forecast", "outputs")
+STEER_KINDS = ("leave_out", "take_back", "threshold")
+"""Kinds of lines in ``commands.jsonl`` that a replay obeys."""
+OWN_KINDS = ("adaptation", "gap", "marker", "channel", "skip_forecast", "outputs", *STEER_KINDS)
 """Kinds of lines that the session itself writes into ``commands.jsonl``."""
 
 
@@ -72,7 +79,68 @@ class Note:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Command = Stop | Mark | SwitchOutputs | Note
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Decode and forecast without an electrode, until it is taken back."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Let an electrode that was left out by hand count again, if its signal is good."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetThreshold:
+    """Move the decision's thresholds.
+
+    Attributes
+    ----------
+    on : float
+        Evidence from which a class is decided; a probability where the decoder accumulates none.
+    off : float | None
+        Evidence below which it is given up; None where the decoder accumulates none.
+    """
+
+    on: float
+    off: float | None = None
+
+
+Steer = LeaveOut | TakeBack | SetThreshold
+Command = Stop | Mark | SwitchOutputs | Note | Steer
+
+
+def steer_line(steer: Steer) -> tuple[str, dict[str, Any]]:
+    """Give kind and values as ``commands.jsonl`` has them; :func:`read_steer` reads them."""
+    match steer:
+        case LeaveOut(channel):
+            return "leave_out", {"channel": channel}
+        case TakeBack(channel):
+            return "take_back", {"channel": channel}
+        case SetThreshold(on, off):
+            return "threshold", {"on": on, "off": off}
+
+
+def read_steer(kind: str, values: Mapping[str, Any]) -> Steer:
+    """Read a command of one of the ``STEER_KINDS``.
+
+    Raises
+    ------
+    BadInputError
+        Where its values are none.
+    """
+    if kind in ("leave_out", "take_back"):
+        channel = values.get("channel")
+        if not isinstance(channel, str):
+            raise BadInputError(f"{kind} needs the name of a channel, got {channel!r}.")
+        return LeaveOut(channel) if kind == "leave_out" else TakeBack(channel)
+    on, off = values.get("on"), values.get("off")
+    if not _finite(on) or not (off is None or _finite(off)):
+        raise BadInputError(f"threshold needs numbers for on and off, got {on!r} and {off!r}.")
+    return SetThreshold(float(on or 0.0), None if off is None else float(off))
 
 
 def read_command(line: str, now: float) -> Command:
@@ -102,9 +170,11 @@ def read_command(line: str, now: float) -> Command:
         return _mark(said, now)
     if name == "note":
         return _note(said)
+    if name in STEER_KINDS:
+        return read_steer(name, said)
     raise BadInputError(
-        f"there is no command {name!r}; there are mark, note, resume_outputs, stop and "
-        "stop_outputs."
+        f"there is no command {name!r}; there are mark, note, resume_outputs, stop, stop_outputs, "
+        "leave_out, take_back and threshold."
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from rtbci import events
 from rtbci.clock import Clock
 from rtbci.latency import LatencyLog
+from rtbci.live.writer import ViewWriter
 from rtbci.recording.writer import Recorder
 from rtbci.sinks.base import Sink
 from rtbci.types import ChannelHealth, Chunk, Decode, DecoderChange, Forecast, Marker, Result
@@ -73,6 +74,8 @@ class Delivery:
         Seconds between heartbeats.
     write, publish : callable
         The recorder's queue; the events' queue.
+    view : ViewWriter | None
+        What other processes see of the session.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Delivery:
         publish: Publish,
         sinks: Sequence[Sink] = (),
         observers: Sequence[Observer] = (),
+        view: ViewWriter | None = None,
     ) -> None:
         self._electrodes = electrodes
         self._clock = clock
@@ -100,6 +104,7 @@ class Delivery:
         self._publish = publish
         self._sinks = sinks
         self._observers = observers
+        self.view = view
         self.latency = LatencyLog()
         self.state = DeliveryState(left_out={})
 
@@ -112,6 +117,8 @@ class Delivery:
                 observer.on_marker(marker)
             for sink in self._sinks:
                 sink.send(marker)
+        if self.view is not None:
+            self.view.rows(chunk)
 
     def age(self, sample: int) -> float:
         """Seconds since a row of the chunk taken up last was due; 0 for an unpaced source."""
@@ -119,6 +126,8 @@ class Delivery:
 
     def beat(self, now: float) -> None:
         """Say that the engine lives, if it is time to; also in the middle of a backlog."""
+        if self.view is not None:
+            self.view.beat(now)
         if now >= self._next_beat:
             self._next_beat = now + self._beat_s
             for sink in self._sinks:
@@ -178,6 +187,8 @@ class Delivery:
         self.latency.add(out - due, stages)
         self.state.last_decode = decode
         self._write(lambda recorder: recorder.write_decode(decode, due, out, stages))
+        if self.view is not None:
+            self.view.decode(decode)
         for observer in self._observers:
             observer.on_decode(decode)
         if self._every:
@@ -189,6 +200,8 @@ class Delivery:
         if self.state.last_decode is None:
             self.latency.add(out - due, stages)
         self._write(lambda recorder: recorder.write_forecast(forecast, due, out, stages))
+        if self.view is not None:
+            self.view.forecast(forecast)
         if self._every:
             self._publish(
                 events.forecast_event(forecast, out - due, self._start(), self._electrodes)

@@ -1,7 +1,7 @@
 """What a session tells the outside: plain dicts, one a line with ``--json``.
 
-``event`` names each: started, gap, marker, outputs, channel, late, stalled, flowing, lost,
-reconnected, decode, forecast, status, summary.  Times are seconds from the first row of the
+``event`` names each: started, gap, marker, outputs, threshold, channel, late, stalled, flowing,
+lost, reconnected, decode, forecast, status, summary.  Times are seconds from the first row of the
 session.  Others' scripts read these fields: add some, rename none.
 """
 
@@ -61,6 +61,19 @@ def outputs_event(stopped: bool, time: float, start: float | None) -> dict[str, 
         "t_s": since(start, time),
         "stopped": stopped,
         "message": f"outputs are {says}.",
+    }
+
+
+def threshold_event(values: Mapping[str, Any], time: float, start: float | None) -> dict[str, Any]:
+    """Somebody moved the thresholds of the decision."""
+    on, off = values["on"], values["off"]
+    given_up = "" if off is None else f" and given up below {off:g}"
+    return {
+        "event": "threshold",
+        "t_s": since(start, time),
+        "on": on,
+        "off": off,
+        "message": f"a class is decided from {on:g} on{given_up}.",
     }
 
 

@@ -25,6 +25,8 @@ FULL_SCALE_SHARE = 0.99
 """From this share of the amplifier's full scale on a sample is railed."""
 RUN = 3
 """Where the full scale is unknown: so many equal samples in a row, at an extreme, are clipped."""
+BY_HAND = "switched off by hand"
+"""Reason of a channel that nobody judges until it is taken back."""
 LEAST_SHARE = 0.25
 """A channel is judged from this share of a window on; before that its old verdict stands."""
 
@@ -43,6 +45,8 @@ class HealthState:
         Why each electrode is left out; empty for the good ones.
     bad_at : ndarray, shape (n_electrodes,), int64
         ``rows`` when each electrode was last found bad.
+    by_hand : set of int
+        Electrodes that were left out by hand; a new segment does not change that.
     """
 
     raw: MirrorRing
@@ -50,6 +54,7 @@ class HealthState:
     rows: int = 0
     reasons: list[str] = field(default_factory=list)
     bad_at: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    by_hand: set[int] = field(default_factory=set)
 
     def reset(self) -> None:
         """Begin a segment: the signal is forgotten, the verdicts stand until it is judged."""
@@ -107,6 +112,14 @@ class HealthMonitor:
         """Begin a segment: forget the signal; what was bad stays out until it is judged good."""
         self.state.reset()
 
+    def leave_out(self, channel: str) -> None:
+        """Leave an electrode out from the next judgement on, whatever its signal is like."""
+        self.state.by_hand.add(self._names.index(channel))
+
+    def take_back(self, channel: str) -> None:
+        """End that: from the next judgement on its signal alone decides."""
+        self.state.by_hand.discard(self._names.index(channel))
+
     def push(self, raw: FloatArray, filtered: FloatArray) -> None:
         """Take rows.
 
@@ -137,10 +150,12 @@ class HealthMonitor:
             Channels that are left out or taken back from here on.
         """
         state = self.state
-        changes: list[ChannelHealth] = []
+        changes = self._switch(sample)
         if state.raw.size < self._least:
             return self.good, changes
         for i, reason in enumerate(self._verdicts()):
+            if i in state.by_hand:
+                continue
             if reason:
                 state.bad_at[i] = state.rows
                 if not state.reasons[i]:
@@ -150,6 +165,16 @@ class HealthMonitor:
                 changes.append(ChannelHealth(sample, self._names[i], ""))
                 state.reasons[i] = ""
         return self.good, changes
+
+    def _switch(self, sample: int) -> list[ChannelHealth]:
+        """Do what was asked by hand; who is taken back need not recover from having been out."""
+        state, changes = self.state, []
+        for i, reason in enumerate(state.reasons):
+            if (i in state.by_hand) == (reason == BY_HAND):
+                continue
+            state.reasons[i] = BY_HAND if i in state.by_hand else ""
+            changes.append(ChannelHealth(sample, self._names[i], state.reasons[i]))
+        return changes
 
     def _verdicts(self) -> list[str]:
         """Judge what the rings hold: the reason for each electrode, empty where it is good."""

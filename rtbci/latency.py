@@ -28,6 +28,8 @@ class _Growing:
 
 RECENT = 600
 """Tokens that a live view looks back on: a minute."""
+LAST = 12
+"""Tokens whose latency a status tells: more than there are between two of them."""
 
 
 class LatencyLog:
@@ -55,6 +57,11 @@ class LatencyLog:
     def recent(self) -> dict[str, object]:
         """The same of the newest ``RECENT`` tokens: its cost does not grow with the session."""
         return self._over(max(0, self._total.size - RECENT))
+
+    def last(self) -> dict[str, object]:
+        """Count of all tokens, and ms of the newest ``LAST``: a bar each in a live view."""
+        newest = self._total.values[max(0, self._total.size - LAST) : self._total.size]
+        return {"count": self._total.size, "ms": [round(1000 * float(v), 2) for v in newest]}
 
     def _over(self, first: int) -> dict[str, object]:
         return {

@@ -60,7 +60,7 @@ class DeviceLock:
     @property
     def path(self) -> Path:
         """The lock's file."""
-        folder = self.folder if self.folder is not None else _runtime_folder()
+        folder = self.folder if self.folder is not None else runtime_folder() / "locks"
         return folder / (re.sub(r"[^A-Za-z0-9.]+", "-", self.device).strip("-") + ".lock")
 
     @property
@@ -118,13 +118,44 @@ class DeviceLock:
         self._fd = None
 
 
-def _runtime_folder() -> Path:
+@dataclass
+class LockProbe:
+    """Tells whether a lock is held, without ever being in its owner's way.
+
+    Parameters
+    ----------
+    path : Path
+        Of the lock; one that is not there is not held.
+    """
+
+    path: Path
+    _fd: int | None = field(default=None, repr=False)
+
+    @property
+    def held(self) -> bool:
+        """Whether a living process holds it."""
+        try:
+            if self._fd is None:
+                self._fd = os.open(self.path, os.O_RDWR)
+        except OSError:
+            return False
+        return _is_locked(self._fd)
+
+    def close(self) -> None:
+        """Let go of the file; safe to call twice."""
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
+
+
+def runtime_folder() -> Path:
+    """Where this user's processes find each other; it need not exist yet."""
     from platformdirs import user_runtime_path
 
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR it falls back to a folder in /tmp and warns: good enough here.
         warnings.simplefilter("ignore")
-        return user_runtime_path("rtbci") / "locks"
+        return user_runtime_path("rtbci")
 
 
 def _read(fd: int) -> Owner | None:
@@ -147,6 +178,13 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_locked(fd: int) -> bool:
+        if not _lock(fd):
+            return True
+        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+        return False
+
 else:
     import fcntl
 
@@ -156,3 +194,12 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _is_locked(fd: int) -> bool:
+        try:
+            # NB: shared, so that two who ask at a time don't take each other for the owner.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        return False

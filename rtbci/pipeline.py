@@ -19,12 +19,14 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
+from rtbci.commands import Steer
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
 from rtbci.health import HealthMonitor
 from rtbci.preprocess import Preprocessed, Preprocessor, bridge_rows
 from rtbci.ring import MirrorRing
 from rtbci.skill import SkillTracker
+from rtbci.steering import Steering
 from rtbci.tick import Answer, Decoder, Model, Moment, OnlineDecoder, Tick
 from rtbci.types import (
     BoolArray,
@@ -42,6 +44,9 @@ from rtbci.types import (
 Emit = Callable[[Result], None]
 Skip = Callable[[int, int], bool]
 """Given a token and the row that completed it: whether its forecast is left out."""
+Watch = Callable[[FloatArray, TimeArray, bool], None]
+"""Shown the signal as the model sees it: rows of shape (n, n_electrodes) in µV, their times, and
+whether a segment begins with the first."""
 
 
 @dataclass
@@ -159,6 +164,11 @@ class Pipeline:
     warm_up_s : float
         Forecasts of this first part of a session are not scored.
 
+    Attributes
+    ----------
+    watch : callable | None
+        Called with each block of the preprocessed signal; it must not keep or change it.
+
     Raises
     ------
     BadInputError
@@ -194,6 +204,8 @@ class Pipeline:
         self._times = MirrorRing(max(8, round(2 * info.rate)), 1, dtype=np.float64)
         self._skill = SkillTracker(rate, model.n_horizons, n, self._hop)
         self._own_head = _OwnHead(model)
+        self._steering = Steering(self._health, info.electrodes, decoder, config.decode.threshold)
+        self.watch: Watch | None = None
         self._good: BoolArray = np.ones(n, dtype=np.bool_)
         self._mean = np.zeros(n, dtype=np.float32)
         self._scale = np.ones(n, dtype=np.float32)
@@ -226,6 +238,16 @@ class Pipeline:
         return self.decoder.classes if self.decoder else self.model.classes
 
     @property
+    def decodes_by(self) -> str:
+        """Which decoder and of whom; empty where nothing decodes."""
+        return (self.decoder or self._own_head).name if self.classes else ""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the decoder was fitted on this subject."""
+        return bool(self.classes) and (self.decoder or self._own_head).calibrated
+
+    @property
     def decoder_window_s(self) -> float:
         """How far back a decode looks, seconds."""
         return self.decoder.window_s if self.decoder else self.config.token.window_s
@@ -234,6 +256,19 @@ class Pipeline:
     def delay_s(self) -> float:
         """Delay of the resampler, which token times already have taken off."""
         return self._preprocess.delay_s
+
+    def steer(self, sample: int, steer: Steer) -> None:
+        """Change something from the first token on that row ``sample``, or one behind, completes.
+
+        A change must be given before that row is pushed; the pipeline then does the same however
+        rows come in chunks.
+
+        Raises
+        ------
+        BadInputError
+            Where it can't be done here; nothing changes.
+        """
+        self._steering.add(sample, steer)
 
     def push(self, chunk: Chunk, emit: Emit | None = None) -> list[Result]:
         """Take rows of the session; give what they completed, in order.
@@ -325,6 +360,9 @@ class Pipeline:
         if stop <= first:
             return
         self._ring.write(made.signal[first:stop])
+        if self.watch is not None:
+            times = self._times_of(self.segment.produced, stop - first)
+            self.watch(made.signal[first:stop], times, self.segment.produced == 0)
         self._mean, self._scale = made.mean[stop - 1], made.scale[stop - 1]
         self.segment.produced += stop - first
 
@@ -339,8 +377,17 @@ class Pipeline:
         fraction = float(np.ceil(behind) - behind)
         return float(known[low] + fraction * (known[high] - known[low]))
 
+    def _times_of(self, first: int, n: int) -> TimeArray:
+        """Times of ``n`` preprocessed rows from ``first`` on; for show, within a rounding."""
+        position = [self._preprocess.source_position(first + i) for i in range(n)]
+        known = self._times.view(self._times.size)[:, 0]
+        rows = np.arange(len(known)) + self.segment.fed - len(known)
+        times: TimeArray = np.interp(position, rows, known)
+        return times
+
     def _tick(self, sample: int, out: Emit) -> None:
         """One hop is complete: judge the channels, step decoder and model, give their results."""
+        self._steering.apply(sample)
         good, changes = self._health.judge(sample)
         returned = good & ~self._good
         self._good = good
@@ -384,7 +431,7 @@ class Pipeline:
         decision = None
         if not reason:
             top = int(np.argmax(p))
-            decision = classes[top] if p[top] >= self.config.decode.threshold else None
+            decision = classes[top] if p[top] >= self._steering.state.threshold else None
         return Answer(p, reason, decision, (), None, ())
 
     def _decoded(self, by: Decoder | _OwnHead, answer: Answer, moment: Moment, out: Emit) -> None:

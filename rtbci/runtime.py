@@ -22,7 +22,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -31,14 +31,28 @@ import numpy as np
 from rtbci import events
 from rtbci.acquisition import Acquisition, Notice
 from rtbci.clock import Clock
-from rtbci.commands import Command, Mark, Note, Stop, SwitchOutputs
+from rtbci.commands import (
+    Command,
+    LeaveOut,
+    Mark,
+    Note,
+    SetThreshold,
+    Steer,
+    Stop,
+    SwitchOutputs,
+    TakeBack,
+    steer_line,
+)
 from rtbci.config import SessionConfig
 from rtbci.delivery import Delivery, Observer, Publish, Write
+from rtbci.errors import BadInputError
+from rtbci.live.writer import ViewWriter
 from rtbci.pipeline import Pipeline, Skip
 from rtbci.recording.writer import Recorder
+from rtbci.reports import SessionCounts, status_event, summary_fields
 from rtbci.sinks.base import Sink
 from rtbci.sources.base import Source, Watcher
-from rtbci.types import Chunk, Decode, Gap, Marker, StreamInfo
+from rtbci.types import Chunk, Marker, StreamInfo
 
 POLL_S = 0.004
 """Pause of the acquisition thread when the driver had nothing."""
@@ -48,6 +62,8 @@ SELF_PACED_KINDS = ("replay", "simulator")
 """Sources that are never lost: they deliver or they end."""
 UNPACED_QUEUE = 4
 UNPACED_WRITES = 4096
+VIEW_STATUS_S = 0.1
+"""Between two states in the view of other processes."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,8 @@ class EngineParts:
         Given stream, pipeline and start time, makes the recorder.
     observers : callable
         Given the pipeline, makes those who watch the session.
+    view : callable
+        Given pipeline and recording, makes what other processes see of the session, or None.
     """
 
     source: Source
@@ -106,32 +124,7 @@ class EngineParts:
     observers: Callable[[Pipeline], Sequence[Observer]] = lambda _: ()
     sinks: tuple[Sink, ...] = ()
     extra: tuple[ExtraStream, ...] = ()
-
-
-@dataclass
-class SessionCounts:
-    """What a running session has counted.  Written by the acquisition thread only.
-
-    Attributes
-    ----------
-    start, end : float
-        Time of the first row, and of the row after the last.
-    begun : float
-        When the first rows were taken.
-    trouble : str
-        What the watchdog last complained of; empty while rows flow.
-    over : bool
-        Whether rows came that lie behind the session's duration, and were left out.
-    """
-
-    start: float | None = None
-    end: float = 0.0
-    begun: float = 0.0
-    samples: int = 0
-    gaps: list[Gap] = field(default_factory=list)
-    lost: int = 0
-    trouble: str = ""
-    over: bool = False
+    view: Callable[[Pipeline, Recorder | None], ViewWriter | None] = lambda _pipeline, _rec: None
 
 
 class Engine:
@@ -155,6 +148,7 @@ class Engine:
         self._rows: queue.Queue[Chunk | None] = queue.Queue(0 if paced else UNPACED_QUEUE)
         self._writes: queue.Queue[Write | None] = queue.Queue(0 if paced else UNPACED_WRITES)
         self._marks: queue.SimpleQueue[Marker] = queue.SimpleQueue()
+        self._steers: queue.SimpleQueue[Steer] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._silenced = threading.Event()
         self._error: Exception | None = None
@@ -176,6 +170,8 @@ class Engine:
                 self._switch_outputs(stopped)
             case Note(kind, values):
                 self._note(kind, dict(values))
+            case LeaveOut() | TakeBack() | SetThreshold():
+                self._steers.put(command)
 
     def mark(self, marker: Marker) -> None:
         """Put a marker on the session; it is recorded with the row nearest to its time."""
@@ -200,8 +196,7 @@ class Engine:
         self._publish(events.outputs_event(stopped, now, self._counts.start))
 
     def _note(self, kind: str, values: dict[str, Any]) -> None:
-        sample = self._counts.samples
-        self._writes.put(lambda recorder: recorder.write_command(sample, kind, values))
+        self._writes.put(partial(_write_command, self._counts.samples, kind, values))
 
     def run(self) -> dict[str, Any]:
         """Run the session to its end.
@@ -237,9 +232,14 @@ class Engine:
                 parts.source.read()  # came while the model was loading: not session
             line = self._line(parts.source, info, watch, self._notice)
             recorder = self._record(info, pipeline, beside)
-            self._delivery = self._deliver(info, observers)
+            view = self._parts.view(pipeline, recorder)
+            self._delivery = self._deliver(info, observers, view)
+            if view is not None:
+                pipeline.watch = view.filtered
             self._run_threads(line, beside, pipeline, recorder)
-            summary = self._summary(pipeline, recorder, observers)
+            summary = summary_fields(
+                self._counts, pipeline, self._delivery, recorder, observers, self._error
+            )
             if recorder is not None:
                 self._guard(recorder.close, summary)
         if self._error is not None:
@@ -284,7 +284,9 @@ class Engine:
         timeline = self._config.timeline
         return Acquisition(source, info, timeline, self._clock, watch=watch, notice=notice)
 
-    def _deliver(self, info: StreamInfo, observers: Sequence[Observer]) -> Delivery:
+    def _deliver(
+        self, info: StreamInfo, observers: Sequence[Observer], view: ViewWriter | None
+    ) -> Delivery:
         return Delivery(
             info.electrodes,
             clock=self._clock,
@@ -296,36 +298,8 @@ class Engine:
             publish=self._publish,
             sinks=self._parts.sinks,
             observers=observers,
+            view=view,
         )
-
-    def _summary(
-        self, pipeline: Pipeline, recorder: Recorder | None, observers: Sequence[Observer]
-    ) -> dict[str, Any]:
-        counts, state = self._counts, pipeline.state
-        made: dict[str, Any] = {
-            "electrodes": len(pipeline.info.eeg),
-            "samples": counts.samples,
-            "tokens": state.token,
-            "dropped_tokens": int((counts.samples - state.rows) / pipeline.rows_per_hop),
-            "forecasts": state.forecasts,
-            "skipped_forecasts": state.skipped,
-            "decodes": state.decodes,
-            "segments": state.segments,
-            "gaps": [events.gap_event(gap, counts.start) for gap in counts.gaps],
-            "bridged_samples": state.bridged,
-            "lost": counts.lost,
-            "latency_ms": self._delivery.latency.summary() if self._delivery else None,
-            "skill": pipeline.skill.table(),
-            "recording": None if recorder is None else str(recorder.folder),
-            "model": {"name": pipeline.model.name, "hash": pipeline.model.identity},
-            "device": pipeline.model.device,
-            "accuracy": None,
-            "seconds": 0.0 if counts.start is None else round(counts.end - counts.start, 3),
-            "ended": "" if self._error is None else f"error: {self._error}",
-        }
-        for observer in observers:
-            made |= observer.summary()
-        return made
 
     # Any thread
 
@@ -426,7 +400,8 @@ class Engine:
     def _pump(self, pipeline: Pipeline) -> None:
         assert self._delivery is not None
         delivery, beat = self._delivery, self._config.output.heartbeat_s
-        next_status = self._clock.now()
+        told = _Every(self._settings.status_s)
+        shown = _Every(VIEW_STATUS_S if delivery.view is not None else 0.0)
         while not (self._stop.is_set() and self._error is not None):
             try:
                 chunk = self._rows.get(timeout=beat / 2)
@@ -435,13 +410,42 @@ class Engine:
             else:
                 if chunk is None:
                     return
+                self._steer(pipeline, pipeline.state.rows)
                 delivery.begin(chunk)
                 pipeline.push(chunk, delivery.send)
             now = self._clock.now()
             delivery.beat(now)
-            if self._settings.status_s and now >= next_status:
-                next_status = now + self._settings.status_s
-                self._publish(self._status(pipeline, delivery))
+            tell, show = (every.due(now, pipeline.state.token) for every in (told, shown))
+            if tell or show:
+                status = self._status(pipeline, delivery, now)
+                if tell:
+                    self._publish(status)
+                if show and delivery.view is not None:
+                    delivery.view.status(status)
+
+    def _steer(self, pipeline: Pipeline, sample: int) -> None:
+        """Hand on what was asked for, before row ``sample`` is pushed: there a replay does it."""
+        while not self._steers.empty():
+            steer = self._steers.get()
+            kind, values = steer_line(steer)
+            try:
+                pipeline.steer(sample, steer)
+            except BadInputError as err:
+                self._publish({"event": "note", "message": str(err)})
+                continue
+            self._writes.put(partial(_write_command, sample, kind, values))
+            if kind == "threshold":
+                self._publish(events.threshold_event(values, self._now(), self._counts.start))
+
+    def _status(self, pipeline: Pipeline, delivery: Delivery, now: float) -> dict[str, Any]:
+        return status_event(
+            self._counts,
+            pipeline,
+            delivery,
+            self._parts.sinks,
+            stopped=self._silenced.is_set(),
+            now=now if self._settings.paced else None,
+        )
 
     def _too_late(self, token: int, sample: int) -> bool:
         """Whether a token is too old for its forecast to matter."""
@@ -451,35 +455,6 @@ class Engine:
         values = {"token": token}
         self._writes.put(lambda recorder: recorder.write_command(sample, "skip_forecast", values))
         return True
-
-    def _status(self, pipeline: Pipeline, delivery: Delivery) -> dict[str, Any]:
-        counts, state, info = self._counts, pipeline.state, pipeline.info
-        decode = delivery.state.last_decode
-        return {
-            "event": "status",
-            "t_s": events.since(counts.start, counts.end),
-            "source": info.name,
-            "rate": info.rate,
-            "electrodes": list(info.electrodes),
-            "sd_uv": [round(float(v), 1) for v in pipeline.scale],
-            "left_out": dict(delivery.state.left_out or {}),
-            "trouble": counts.trouble,
-            "outputs": len(self._parts.sinks),
-            "stopped": self._silenced.is_set(),
-            "samples": counts.samples,
-            "tokens": state.token,
-            "skipped_forecasts": state.skipped,
-            "gaps": len(counts.gaps),
-            "gap_s": round(sum(gap.length for gap in counts.gaps), 3),
-            "latency_ms": delivery.latency.recent(),
-            "skill": pipeline.skill.table(),
-            "decode": None if decode is None else self._shown(decode),
-        }
-
-    def _shown(self, decode: Decode) -> dict[str, Any]:
-        """Give the newest decode with its age: what is displayed says how old it is."""
-        age = self._clock.now() - decode.time if self._settings.paced else 0.0
-        return {**events.decode_event(decode, 0.0, self._counts.start), "age_s": round(age, 2)}
 
     # Writer thread
 
@@ -497,6 +472,29 @@ class Engine:
                 self._stop.set()
 
 
+@dataclass
+class _Every:
+    """Tells when it is time for the next status.
+
+    Attributes
+    ----------
+    seconds : float
+        From one to the next; 0 for none.
+    """
+
+    seconds: float
+    next: float = 0.0
+    token: int = -1
+
+    def due(self, now: float, token: int) -> bool:
+        """Whether it is; best right behind a token, when no other waits for the thread."""
+        waits = token == self.token and now < self.next + self.seconds
+        if not self.seconds or now < self.next or waits:
+            return False
+        self.next, self.token = now + self.seconds, token
+        return True
+
+
 class _Started:
     """Says that the session has started, once the rows queued before it are on disk."""
 
@@ -506,6 +504,10 @@ class _Started:
     def __call__(self, recorder: Recorder | None) -> None:
         folder = None if recorder is None else str(recorder.folder)
         self._publish({"event": "started", "t_s": 0.0, "recording": folder})
+
+
+def _write_command(sample: int, kind: str, values: dict[str, Any], recorder: Recorder) -> None:
+    recorder.write_command(sample, kind, values)
 
 
 def _stream_write(name: str, chunk: Chunk) -> Write:

@@ -167,3 +167,17 @@ class OnlineDecoder(Decoder, Protocol):
 
     def answer(self, good: BoolArray, moment: Moment) -> Answer:
         """Decode the token at ``moment``; called once a token, in place of ``decode``."""
+
+
+@runtime_checkable
+class Adjustable(Decoder, Protocol):
+    """A decoder whose thresholds can be moved while it runs."""
+
+    def set_thresholds(self, on: float, off: float) -> None:
+        """Decide by these from the next token on.
+
+        Raises
+        ------
+        BadInputError
+            Where they contradict each other.
+        """

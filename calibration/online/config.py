@@ -27,6 +27,11 @@ class OnlineConfig:
         Evidence must hold for so long before a class is decided, seconds.
     refractory_s : float
         After a class was given up, nothing is decided for so long, seconds.
+    flag_hold_s : float
+        Evidence stands still for so long while tokens are flagged (eyes, muscle), so that a blink
+        does not end a decision; longer flags let it leak.
+    flag_settle_s : float
+        Nothing new is decided before so much time without a flag.
     recentre : str
         ``riemann`` or ``euclid``: which mean of the trials' covariances is brought back to that of
         the calibration; ``none``: nothing is re-centred.
@@ -55,6 +60,8 @@ class OnlineConfig:
     off: float = 0.4
     dwell_s: float = 0.3
     refractory_s: float = 1.0
+    flag_hold_s: float = 2.0
+    flag_settle_s: float = 1.0
     recentre: Literal["riemann", "euclid", "none"] = "riemann"
     recentre_prior: float = 1.0
     recentre_rate: float = 0.05
@@ -86,6 +93,8 @@ def check_online(config: OnlineConfig, where: str = "online") -> OnlineConfig:
         (config.off <= config.on, "off", config.off, f"at most {where}.on ({config.on:g})"),
         (config.dwell_s >= 0, "dwell_s", config.dwell_s, "0 or more"),
         (config.refractory_s >= 0, "refractory_s", config.refractory_s, "0 or more"),
+        (config.flag_hold_s >= 0, "flag_hold_s", config.flag_hold_s, "0 or more"),
+        (config.flag_settle_s >= 0, "flag_settle_s", config.flag_settle_s, "0 or more"),
         (config.recentre_prior > 0, "recentre_prior", config.recentre_prior, "above 0"),
         (0 <= config.recentre_rate < 1, "recentre_rate", config.recentre_rate, "from 0 to 1"),
         (config.recentre_speed >= 0, "recentre_speed", config.recentre_speed, "0 or more"),

@@ -194,5 +194,6 @@ def online_decoder(
     config = check_online(config or profile.card.online, f"{profile.card.subject}: online")
     stream = streaming_decoder(profile, electrodes, session, source_rate)
     named = {name: name for name in profile.card.classes} | dict(labels)
-    monitor = monitor_for(electrodes, session.preprocess.rate_hz, stream.window_s)
+    rate, learned = session.preprocess.rate_hz, profile.card.learned
+    monitor = monitor_for(electrodes, rate, stream.window_s, learned)
     return AdaptiveDecoder(stream, config, session, named, monitor)

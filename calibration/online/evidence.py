@@ -5,8 +5,10 @@
          decided from ``on`` (held for ``dwell_s``) until below ``off``, then quiet for a while
 
 Windows of neighbouring tokens overlap, so their log-odds are averaged, not summed: evidence is
-in log-odds, and a steady p of 0.7 between two classes comes to 0.85.  A token that is flagged, or
-at which the decoder abstains, adds nothing: the evidence leaks towards 0.
+in log-odds, and a steady p of 0.7 between two classes comes to 0.85.  A token at which the decoder
+abstains adds nothing: the evidence leaks towards 0.  Nor does one that is flagged: the evidence
+stands still for ``flag_hold_s``, then leaks.  Otherwise each blink would cut a lasting decision in
+two, and eyes and muscle would make activations by the very flags that keep them out.
 """
 
 from __future__ import annotations
@@ -84,13 +86,15 @@ def fit_temperature(log_p: Values, y: npt.NDArray[np.intp]) -> float:
 
 @dataclass
 class LeakState:
-    """Evidence of each class, log-odds."""
+    """Evidence of each class, log-odds, and how many flagged tokens came last."""
 
     levels: Values
+    flagged: int = 0
 
     def reset(self) -> None:
         """Know nothing."""
         self.levels[:] = 0.0
+        self.flagged = 0
 
 
 class LeakyEvidence:
@@ -107,13 +111,17 @@ class LeakyEvidence:
     def __init__(self, n_classes: int, hop_s: float, config: OnlineConfig) -> None:
         self._keep = float(np.exp(-hop_s / config.leak_s))
         self._limit = config.limit
+        self._hold = round(config.flag_hold_s / hop_s)
         self.state = LeakState(np.zeros(n_classes))
 
-    def step(self, p: Values, counts: bool) -> Values:
-        """Take one token's probabilities; ``counts`` is False for one that adds nothing."""
+    def step(self, p: Values, *, valid: bool, flagged: bool) -> Values:
+        """Take one token's probabilities; they count where they are valid and not flagged."""
         levels = self.state.levels
+        self.state.flagged = self.state.flagged + 1 if flagged else 0
+        if valid and 0 < self.state.flagged <= self._hold:
+            return levels
         levels *= self._keep
-        if counts:
+        if valid and not flagged:
             levels += (1 - self._keep) * np.clip(log_odds(p), -self._limit, self._limit)
         return levels
 
@@ -130,16 +138,24 @@ class SwitchState:
         The class whose evidence is above ``on``, and for how many tokens it has been.
     quiet : int
         Tokens for which nothing is decided yet.
+    unsettled : int
+        Tokens without a flag that are still wanted before anything is decided.
+    barred : int
+        The class that was given up under flags: it must fall below ``off`` by itself before it
+        can be decided again.  -1 for none.
     """
 
     active: int = -1
     candidate: int = -1
     held: int = 0
     quiet: int = 0
+    unsettled: int = 0
+    barred: int = -1
 
     def reset(self) -> None:
         """Nothing is decided, and nothing waits."""
         self.active, self.candidate, self.held, self.quiet = -1, -1, 0, 0
+        self.unsettled, self.barred = 0, -1
 
 
 class Switch:
@@ -157,24 +173,30 @@ class Switch:
         self._on, self._off = config.on, config.off
         self._dwell = max(1, round(config.dwell_s / hop_s))
         self._refractory = round(config.refractory_s / hop_s)
+        self._settle = round(config.flag_settle_s / hop_s)
         self.state = SwitchState()
 
     def set_thresholds(self, on: float, off: float) -> None:
         """Decide by these from the next token on; what is decided stays until it falls below."""
         self._on, self._off = on, off
 
-    def step(self, levels: Sequence[float]) -> bool:
+    def step(self, levels: Sequence[float], *, flagged: bool = False) -> bool:
         """Take one token's evidence; True where a class other than rest begins to be decided."""
         s = self.state
+        s.unsettled = self._settle if flagged else max(0, s.unsettled - 1)
         if s.active >= 0 and levels[s.active] < self._off:
+            if flagged and s.active != self._rest:
+                s.barred = s.active
             self.release()
         elif s.quiet:
             s.quiet -= 1
+        if s.barred >= 0 and not s.unsettled and levels[s.barred] < self._off:
+            s.barred = -1
         top = max(range(len(levels)), key=levels.__getitem__)
         above = levels[top] >= self._on
         s.held = s.held + 1 if above and top == s.candidate else int(above)
         s.candidate = top if above else -1
-        if s.active >= 0 or s.quiet or s.held < self._dwell:
+        if s.active >= 0 or s.quiet or s.unsettled or s.held < self._dwell or top == s.barred:
             return False
         s.active = top
         return top != self._rest
@@ -233,15 +255,15 @@ class Evidence:
         valid : bool
             Whether there is a probability; nothing is decided where there is none.
         flagged : bool
-            Whether eyes or muscle moved: such a token adds nothing.
+            Whether eyes or muscle moved: such a token adds nothing, and decides nothing new.
 
         Returns
         -------
         begins : bool
             Whether a class other than rest is decided that was not decided before.
         """
-        levels = self.leak.step(p, valid and not flagged)
+        levels = self.leak.step(p, valid=valid, flagged=flagged)
         if not valid:
             self.switch.release()
             return False
-        return self.switch.step(levels.tolist())
+        return self.switch.step(levels.tolist(), flagged=flagged)

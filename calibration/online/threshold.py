@@ -172,11 +172,11 @@ def _with(config: OnlineConfig, on: float) -> OnlineConfig:
 def _levels(block: Block, n_classes: int, hop_s: float, config: OnlineConfig) -> list[list[float]]:
     """Evidence at every token."""
     leak, made = LeakyEvidence(n_classes, hop_s, config), []
-    counted = block.valid & ~block.flagged
-    for p, counts, begins in zip(block.p, counted, block.begins, strict=True):
+    rows = zip(block.p, block.valid, block.flagged, block.begins, strict=True)
+    for p, valid, flagged, begins in rows:
         if begins:
             leak.state.reset()
-        made.append(leak.step(p, bool(counts)).tolist())
+        made.append(leak.step(p, valid=bool(valid), flagged=bool(flagged)).tolist())
     return made
 
 
@@ -188,11 +188,12 @@ def _count(
     config: OnlineConfig,
 ) -> int:
     switch, count = Switch(classes, hop_s, config), 0
-    for row, known, begins in zip(levels, block.valid, block.begins, strict=True):
+    rows = zip(levels, block.valid, block.flagged, block.begins, strict=True)
+    for row, known, flagged, begins in rows:
         if begins:
             switch.state.reset()
         if known:
-            count += switch.step(row)
+            count += switch.step(row, flagged=bool(flagged))
         else:
             switch.release()
     return count

@@ -23,6 +23,7 @@ from rtbci.calibration.reading.trials import (
     judge,
     usable_electrodes,
 )
+from rtbci.calibration.signal.learned import Learned
 from rtbci.calibration.signal.streaming import LOW, ViewConfig
 from rtbci.classes import parse_classes
 from rtbci.config import SessionConfig
@@ -206,6 +207,7 @@ def follow_all(
     config: SessionConfig,
     montage: str | None,
     progress: Callable[[Path], None] | None = None,
+    learned: Learned | None = None,
 ) -> tuple[list[Track], ViewConfig]:
     """Run files through the causal chain once, with the views that trials are judged in added.
 
@@ -225,7 +227,8 @@ def follow_all(
     for path in paths:
         if progress is not None:
             progress(path)
-        tracks.append(follow(path, {BASE_VIEW: base, SLOW_VIEW: LOW, **views}, config, montage))
+        every = {BASE_VIEW: base, SLOW_VIEW: LOW, **views}
+        tracks.append(follow(path, every, config, montage, learned))
     return tracks, base
 
 

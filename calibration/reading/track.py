@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtbci.acquisition import Acquisition
+from rtbci.calibration.signal.learned import Learned
 from rtbci.calibration.signal.streaming import CausalView, ViewConfig
 from rtbci.clock import Clock, ManualClock
 from rtbci.config import SessionConfig
@@ -110,10 +111,14 @@ class _Collector:
     window_s = 0.0
 
     def __init__(
-        self, electrodes: Sequence[str], rate: float, views: Mapping[ViewConfig, ViewConfig]
+        self,
+        electrodes: Sequence[str],
+        rate: float,
+        views: Mapping[ViewConfig, ViewConfig],
+        learned: Learned | None = None,
     ) -> None:
         every = range(len(electrodes))
-        self._views = {k: CausalView(every, rate, v, electrodes) for k, v in views.items()}
+        self._views = {k: CausalView(every, rate, v, electrodes, learned) for k, v in views.items()}
         self.seen = _Collected(blocks={kind: [] for kind in views})
         self._nothing = np.full(1, np.nan)
 
@@ -242,7 +247,11 @@ def _bands(signal: FloatArray, whole: ViewConfig, view: ViewConfig) -> FloatArra
 
 
 def follow(
-    path: Path, views: Mapping[str, ViewConfig], config: SessionConfig, montage: str | None = None
+    path: Path,
+    views: Mapping[str, ViewConfig],
+    config: SessionConfig,
+    montage: str | None = None,
+    learned: Learned | None = None,
 ) -> Track:
     """Keep what several decoders would see of a recording, in one pass.
 
@@ -252,6 +261,8 @@ def follow(
         What is wanted, by name.
     path, config, montage
         As in :func:`play`.
+    learned : Learned | None
+        What a signal check showed: the regression begins with it.
 
     Raises
     ------
@@ -262,7 +273,8 @@ def follow(
     shared = _shared(views)
 
     def collector(info: StreamInfo) -> _Collector:
-        made.append((info, _Collector(info.electrodes, config.preprocess.rate_hz, shared)))
+        rate = config.preprocess.rate_hz
+        made.append((info, _Collector(info.electrodes, rate, shared, learned)))
         return made[0][1]
 
     times: list[float] = []

@@ -9,7 +9,7 @@ The blocks are cut by time alone, never by label, so that permuted labels meet t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,6 +162,7 @@ def permutation_test(
     run: IndexArray,
     *,
     most: int,
+    folds: Sequence[Fold] = (),
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> PermutationTest:
@@ -178,12 +179,19 @@ def permutation_test(
     y, run : ndarray, shape (n_trials,)
     most : int
         Permutations at most.
+    folds : sequence of Fold
+        Labellings are drawn anew until each of these trains on every class, as the true one does:
+        with few trials a shuffle can leave nothing to fit.
     """
     reached, rng, as_good = statistic(y), np.random.default_rng(seed), 0
-    block = permutation_blocks(run)
+    block, n_classes = permutation_blocks(run), int(y.max()) + 1
+    fitted = [f.train for f in folds if _holds_all(y[f.train], n_classes)]
     made: list[float] = []
     for i in range(most):
-        made.append(statistic(permute_within(y, block, rng)))
+        labels = permute_within(y, block, rng)
+        while not all(_holds_all(labels[train], n_classes) for train in fitted):
+            labels = permute_within(y, block, rng)
+        made.append(statistic(labels))
         as_good += made[-1] >= reached - 1e-12
         if progress is not None:
             progress(i + 1)

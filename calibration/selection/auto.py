@@ -166,6 +166,37 @@ def auto_evidence(contest: Contest, train: IndexArray, test: IndexArray) -> tupl
     return combine(choice, members), choice
 
 
+def one_standard_error(
+    decided: Mapping[str, IndexArray], truth: IndexArray, n_classes: int
+) -> tuple[str, dict[str, float], dict[str, float]]:
+    """Of those within one standard error of the best, the simplest.
+
+    Parameters
+    ----------
+    decided : mapping of str to ndarray, shape (n_trials,)
+        Class that each candidate decided for each trial, the simplest candidate first.
+    truth : ndarray, shape (n_trials,)
+
+    Returns
+    -------
+    name : str
+    scores : dict of str to float
+        Balanced accuracy.
+    errors : dict of str to float
+        Standard error of each one's difference to the best, paired over trials.
+    """
+    scores = {k: balanced_accuracy(truth, d, n_classes) for k, d in decided.items()}
+    best = max(scores, key=lambda k: scores[k])
+    errors = {
+        k: float(
+            np.std((decided[best] == truth).astype(float) - (d == truth), ddof=1)
+            / np.sqrt(len(truth))
+        )
+        for k, d in decided.items()
+    }
+    return next(k for k in scores if scores[k] >= scores[best] - errors[k]), scores, errors
+
+
 def combine(choice: Choice, members: Mapping[str, Evidence]) -> Evidence:
     """Weighted sum of the members' evidence."""
     total: Evidence = sum(
@@ -242,15 +273,6 @@ def _chosen(
     for name, (members, weights) in candidates.items():
         total: Any = sum(w * evidence[m][used] for m, w in zip(members, weights, strict=True))
         decided[name] = np.argmax(total, axis=1).astype(np.int64)
-    scores = {k: balanced_accuracy(truth, d, n_classes) for k, d in decided.items()}
-    best = max(scores, key=lambda k: scores[k])
-    errors = {
-        k: float(
-            np.std((decided[best] == truth).astype(float) - (d == truth), ddof=1)
-            / np.sqrt(len(truth))
-        )
-        for k, d in decided.items()
-    }
-    name = next(k for k in scores if scores[k] >= scores[best] - errors[k])
+    name, scores, errors = one_standard_error(decided, truth, n_classes)
     members, weights = candidates[name]
     return Choice(name, members, weights, scores, errors, dict(dropped))

@@ -1,4 +1,4 @@
-"""Eyes and muscle, flagged at every token: causal, and with nothing to set or to calibrate.
+"""Eyes and muscle, flagged at every token: causal, and with nothing that must be calibrated.
 
     rows, µV -+-> forehead, left less right  -> below 6 Hz  -> reach in 0.4 s      -+-> "eyes"
               +-> rim and rest, left and right -> above 30 Hz -> log power of 0.2 s -+-> "muscle"
@@ -9,6 +9,10 @@ Where the stream has no electrode near the eyes, all of its electrodes are read 
 or a power is out of the ordinary where it lies so many robust standard deviations above its
 running median and is large enough besides.  Whoever blinks or clenches more than half of the time
 is ordinary in doing so, and is not flagged.
+
+Where a signal check was recorded, it has shown how far this subject's blinks, looks and clenched
+jaw stand out: what lies half-way to them is flagged from the first token on, however much the
+running spread would allow.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter
 
+from rtbci.calibration.signal.learned import Learned
 from rtbci.calibration.signal.regression import reference_electrodes
 from rtbci.filters import CausalFilter
 from rtbci.montage import guess_type
@@ -33,6 +38,8 @@ EYES, MUSCLE = "eyes", "muscle"
 MAD_TO_SD = 1.4826
 BLOCK_S = 0.1
 """What is judged at once, counted from the segment's first row."""
+SETTLED = 5
+"""Blocks of a segment after which what was learned is in force: the filters have settled."""
 LONG_AGO = 1 << 40
 """Blocks: what has never been seen."""
 _FOREHEAD = re.compile(r"Fp(?:\d|z)|AF[78]")
@@ -114,13 +121,33 @@ class ArtefactMonitor:
     rate : float
         Of the preprocessed signal, Hz.
     config : ArtefactConfig
+    learned : Learned | None
+        What a signal check showed.
+
+    Attributes
+    ----------
+    features : tuple of str
+        What is judged, and of which electrodes it is made.
     """
 
     def __init__(
-        self, electrodes: Sequence[str], rate: float, config: ArtefactConfig = ArtefactConfig()
+        self,
+        electrodes: Sequence[str],
+        rate: float,
+        config: ArtefactConfig = ArtefactConfig(),
+        learned: Learned | None = None,
     ) -> None:
         self.config = config
         eyes, muscle = _eye_channels(electrodes), _muscle_groups(electrodes)
+        if learned is not None and learned.muscle and set(learned.muscle) <= set(electrodes):
+            muscle.append(np.flatnonzero(np.isin(electrodes, learned.muscle)))
+        self.features = (
+            *(f"{EYES}: {_named(electrodes, weights)}" for weights in eyes),
+            *(f"{MUSCLE}: {' '.join(electrodes[i] for i in group)}" for group in muscle),
+        )
+        self._caps = np.full(len(self.features), np.inf)
+        if learned is not None:
+            self._caps = learned.caps(self.features)
         self._eyes = np.stack(eyes, axis=1)
         self._members = muscle
         low, high = config.eyes_below_hz, min(config.muscle_above_hz, 0.4 * rate)
@@ -180,9 +207,11 @@ class ArtefactMonitor:
         eyes, high = self._block[:, :n], self._block[:, n:]
         row = np.concatenate([eyes.max(axis=0), eyes.min(axis=0), np.mean(high**2, axis=0)])
         self._recent.write(row[np.newaxis])
-        features = self._features()
+        features = self.measure()
         state.since = np.where(features > state.limits, 0, state.since + 1)
         self._past.write(features[np.newaxis])
+        if state.blocks == SETTLED:
+            state.limits = np.minimum(state.limits, self._caps)
         if state.blocks % self._per_second == 0:
             state.limits = np.where(state.blocks >= self._learned, self._usual(), state.limits)
 
@@ -195,9 +224,11 @@ class ArtefactMonitor:
         limits = median + config.deviations * spread
         limits[:n] = np.maximum(limits[:n], config.eyes_uv)
         limits[n:] = np.maximum(limits[n:], median[n:] + config.muscle_db)
-        return np.asarray(limits)
+        # NB: a signal that has become noisier than what was learned must not be flagged for ever.
+        capped = np.where(median < self._caps, np.minimum(limits, self._caps), limits)
+        return np.asarray(capped)
 
-    def _features(self) -> Array64:
+    def measure(self) -> Array64:
         """Reach of the eyes' channels in µV, power of the muscles' in dB, of the newest blocks."""
         config, n = self.config, self._n_eyes
         near = self._recent.view(min(self._recent.size, round(config.eyes_s / BLOCK_S)))
@@ -210,12 +241,15 @@ class ArtefactMonitor:
 
 
 def monitor_for(
-    electrodes: Sequence[str], rate: float, window_s: float = 2.0
+    electrodes: Sequence[str],
+    rate: float,
+    window_s: float = 2.0,
+    learned: Learned | None = None,
 ) -> ArtefactMonitor | None:
     """Make a monitor of a stream for a decoder's window; None where there is no electrode."""
     if not electrodes:
         return None
-    return ArtefactMonitor(electrodes, rate, ArtefactConfig(muscle_hold_s=window_s))
+    return ArtefactMonitor(electrodes, rate, ArtefactConfig(muscle_hold_s=window_s), learned)
 
 
 def _project(rows: Array64, weights: Array64) -> Array64:
@@ -224,6 +258,14 @@ def _project(rows: Array64, weights: Array64) -> Array64:
     for column in np.flatnonzero(np.any(weights != 0, axis=1)):
         out += rows[:, column, np.newaxis] * weights[column]
     return out
+
+
+def _named(electrodes: Sequence[str], weights: Array64) -> str:
+    """Electrodes of a weighted sum, those that are taken off behind a word."""
+    plus, minus = (
+        " ".join(e for e, w in zip(electrodes, s * weights, strict=True) if w > 0) for s in (1, -1)
+    )
+    return f"{plus} less {minus}" if minus else plus
 
 
 def _eye_channels(electrodes: Sequence[str]) -> list[Array64]:

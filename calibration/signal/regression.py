@@ -9,9 +9,11 @@
 Fields of the eyes pass through the head without delay and alike at all frequencies, so one weight
 a pair of electrodes describes them (Gratton, Coles & Donchin 1983,
 doi:10.1016/0013-4694(83)90135-9).  The weights are found in the stream itself by recursive least
-squares with a fading memory (He, Wilson & Russell 2004, doi:10.1007/BF02344717): there is
-nothing to fit beforehand, nothing to store in a profile, and an electrode that loses its contact
-loses its weight, since its noise predicts nothing.
+squares with a fading memory (He, Wilson & Russell 2004, doi:10.1007/BF02344717): nothing has to be
+fitted beforehand, and an electrode that loses its contact loses its weight, since its noise
+predicts nothing.  Where a signal check was recorded, the means begin with what it showed of blinks,
+looks and jaw, so that the first blink of a session is taken out already; a minute later the stream
+itself has the word.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ PRIOR_S = 0.25
 first seconds of a segment, in which as many weights as rows could explain anything."""
 BLOCK_S = 0.1
 """The weights change every so often, counted from the segment's first row."""
+START_S = 15.0
+"""What a signal check showed counts for so many seconds at the beginning of a segment."""
 LIMIT_UV = 500.0
 """No eye makes more: beyond this a reference is an electrode that moves, and is held here."""
 
@@ -45,6 +49,20 @@ def reference_electrodes(channels: Sequence[str]) -> tuple[str, ...]:
     """Channels of a stream that are regressed out of the others; none on many small montages."""
     aside = (ChannelType.EOG, ChannelType.EMG)
     return tuple(c for c in channels if REFERENCES.fullmatch(c) or guess_type(c) in aside)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean products of references and columns while eyes and jaw move: where the means begin.
+
+    Attributes
+    ----------
+    power : ndarray, shape (n_references, n_references), µV²
+    cross : ndarray, shape (n_references, n_columns), µV²
+    """
+
+    power: Array64
+    cross: Array64
 
 
 @dataclass
@@ -77,6 +95,11 @@ class RegressionState:
         self.weights = np.zeros_like(self.weights)
         self.weight, self.filled = 0.0, 0
 
+    def begin(self, start: Moments, rows: float) -> None:
+        """Know what so many rows would have shown."""
+        self.moments = rows * np.hstack([start.power, start.cross])
+        self.weight = rows
+
 
 class Regression:
     """Takes out of some columns what the references predict of them.
@@ -86,12 +109,17 @@ class Regression:
     n_references, n_columns : int
     rate : float
         Hz.
+    start : Moments | None
+        Where each segment begins; at nothing where None.
     """
 
-    def __init__(self, n_references: int, n_columns: int, rate: float) -> None:
+    def __init__(
+        self, n_references: int, n_columns: int, rate: float, start: Moments | None = None
+    ) -> None:
         k, n_block = n_references, max(1, round(BLOCK_S * rate))
         self._fade = float(np.exp(-n_block / (MEMORY_S * rate)))
         self._prior = PRIOR_S * rate
+        self._start, self._start_rows = start, START_S * rate
         self.state = RegressionState(
             moments=np.zeros((k, k + n_columns)),
             weight=0.0,
@@ -99,10 +127,14 @@ class Regression:
             block=np.zeros((n_block, k + n_columns)),
             filled=0,
         )
+        self.reset()
 
     def reset(self) -> None:
         """Begin a segment."""
         self.state.reset()
+        if self._start is not None:
+            self.state.begin(self._start, self._start_rows)
+            self._solve()
 
     def push(self, references: Array64, columns: Array64) -> Array64:
         """Regress rows.
@@ -144,6 +176,11 @@ class Regression:
         state.moments = self._fade * state.moments + state.block[:, :k].T @ state.block
         state.weight = self._fade * state.weight + len(state.block)
         state.filled = 0
+        self._solve()
+
+    def _solve(self) -> None:
+        """Put the weights in force that the means call for."""
+        state, k = self.state, len(self.state.moments)
         among, across = state.moments[:, :k], state.moments[:, k:]
         # The prior's rows: references of this mean power, independent, that predict nothing.
         power = float(np.trace(among)) / (k * state.weight)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter
 
+from rtbci.calibration.signal.learned import Learned
 from rtbci.calibration.signal.regression import Regression, reference_electrodes
 from rtbci.errors import BadInputError
 from rtbci.filters import CausalFilter
@@ -89,6 +90,8 @@ class CausalView:
     stream : sequence of str
         Names of all columns of the preprocessed signal.  By them the electrodes are found that
         are regressed out of the others; nothing is where they are not given.
+    learned : Learned | None
+        What a signal check showed: the regression begins with it.
 
     Attributes
     ----------
@@ -102,7 +105,12 @@ class CausalView:
     """
 
     def __init__(
-        self, columns: Sequence[int], rate: float, config: ViewConfig, stream: Sequence[str] = ()
+        self,
+        columns: Sequence[int],
+        rate: float,
+        config: ViewConfig,
+        stream: Sequence[str] = (),
+        learned: Learned | None = None,
     ) -> None:
         if not config.bands_hz:
             raise BadInputError("a decoder's view needs at least one band, as in 8-30 Hz.")
@@ -124,7 +132,11 @@ class CausalView:
         self._cleaned = np.flatnonzero(~np.isin(self._columns, aside))
         self.references = wanted if len(self._cleaned) else ()
         self._aside = np.array(aside if self.references else [], dtype=np.intp)
-        self._regression = Regression(len(self._aside), len(self._cleaned), rate)
+        start = None
+        if learned is not None and self.references:
+            cleaned = [stream[self._columns[i]] for i in self._cleaned]
+            start = learned.moments([stream[i] for i in aside], cleaned)
+        self._regression = Regression(len(self._aside), len(self._cleaned), rate, start)
         self._filters = [
             CausalFilter(butter(config.order, b, "bandpass", fs=rate, output="sos"), len(columns))
             for b in config.bands_hz
@@ -189,6 +201,8 @@ class StreamingDecoder:
     rate : float
         Of the preprocessed signal, Hz.
     config : ViewConfig
+    learned : Learned | None
+        As in :class:`CausalView`.
 
     Raises
     ------
@@ -207,6 +221,7 @@ class StreamingDecoder:
         stream: Sequence[str],
         rate: float,
         config: ViewConfig,
+        learned: Learned | None = None,
     ) -> None:
         self.name = name
         self.classes = tuple(classes)
@@ -216,7 +231,7 @@ class StreamingDecoder:
         self.n_bands = len(config.bands_hz)
         self._config = config
         self._columns = locate(electrodes, stream, name)
-        self._view = CausalView(self._columns, rate, config, stream)
+        self._view = CausalView(self._columns, rate, config, stream, learned)
         self._shape = (config.rows(rate), len(config.bands_hz), len(electrodes))
         self._ring = MirrorRing(self._shape[0], self._shape[1] * self._shape[2])
         self._abstain = np.full(len(classes), np.nan)

@@ -101,14 +101,17 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         Where a line before the end is damaged.
     """
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:
         return
-    for count, text in enumerate(content[: whole_lines(content)].splitlines(), 1):
-        try:
-            yield json.loads(text)
-        except ValueError as err:
-            raise RecordingError(f"line {count} of {path} is damaged: {err}.") from err
+    with file:  # line by line: the decodes of hours need not fit into memory
+        for count, text in enumerate(file, 1):
+            if not text.endswith(b"\n"):
+                return
+            try:
+                yield json.loads(text)
+            except ValueError as err:
+                raise RecordingError(f"line {count} of {path} is damaged: {err}.") from err
 
 
 def whole_lines(content: bytes) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from rtbci.clock import Clock, MonotonicClock
 from rtbci.config import OutputConfig
 from rtbci.liblsl import load_pylsl
+from rtbci.sinks.base import SinkFacts
 from rtbci.sinks.message import HORIZONS_MS, Composer, DecodeMessage, EngineState, check_output
 from rtbci.types import Decode, Forecast, Marker, StreamInfo
 
@@ -127,6 +128,11 @@ class LSLSink:
     def resume(self) -> None:
         """End a ``stop``; from any thread."""
         self._latch.clear()
+
+    def describe(self) -> SinkFacts:
+        """Say which stream it is, and whether anybody receives the decodes."""
+        heard = None if self._state is None else bool(self._state.decodes.have_consumers())
+        return SinkFacts("lsl", f"{self._prefix}-decode", heard)
 
     def close(self) -> None:
         """Say neutral and ended, and take the streams back; safe to call twice."""

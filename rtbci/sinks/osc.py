@@ -16,6 +16,7 @@ from typing import Any
 from rtbci.clock import Clock, MonotonicClock
 from rtbci.config import OutputConfig
 from rtbci.errors import BadInputError
+from rtbci.sinks.base import SinkFacts
 from rtbci.sinks.message import (
     HORIZONS_MS,
     Composer,
@@ -155,6 +156,10 @@ class OSCSink:
     def resume(self) -> None:
         """End a ``stop``; from any thread."""
         self._latch.clear()
+
+    def describe(self) -> SinkFacts:
+        """Say where it sends; UDP does not tell whether anybody receives."""
+        return SinkFacts("osc", f"{self._host}:{self._port}", None, self.dropped)
 
     def close(self) -> None:
         """Say neutral and ended; safe to call twice and after a failed ``open``."""

@@ -150,6 +150,28 @@ class BrainFlowSource:
             breaks=(0,) if broken else (),
         )
 
+    def configure(self, command: str, *, answered: bool = True) -> str:
+        """Send the board's own commands, one or several in one string.
+
+        Parameters
+        ----------
+        command : str
+        answered : bool
+            Stop the stream meanwhile, since a board that streams answers nothing: rows are lost,
+            and a break follows.  It takes two seconds.
+
+        Returns
+        -------
+        answer : str
+            Of all commands; empty where there is none.
+
+        Raises
+        ------
+        SourceError
+            Where the board is not open, or does not take them.
+        """
+        return self._require_open().configure(command, answered=answered)
+
     def reconnect(self) -> None:
         """Try once to get a lost board back, on its old path or wherever it is plugged in now.
 

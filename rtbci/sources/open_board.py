@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +87,25 @@ class OpenBoard:
         except driver.load_brainflow().BrainFlowError as err:
             self.stop()
             raise SourceError(self.explain(err)) from err
+
+    def configure(self, command: str, *, answered: bool) -> str:
+        """Send commands in one string; to have them answered, the stream is stopped meanwhile."""
+        try:
+            if not answered:
+                return str(self.shim.config_board(command))
+            self.shim.stop_stream()
+            if self.board in (openbci.CYTON, openbci.CYTON_DAISY):
+                # NB: frames that were under way would stand before the first answer, and BrainFlow
+                # can't turn them into text; whatever is asked now takes them away.
+                with contextlib.suppress(UnicodeDecodeError):
+                    self.shim.config_board(openbci.VERSION)
+            answer = str(self.shim.config_board(command))
+            self.wall.reset()
+            self.shim.start_stream(self.ring_rows)
+        except driver.load_brainflow().BrainFlowError as err:
+            raise SourceError(self.explain(err)) from err
+        self.broken, self.newest = True, self.clock.now()
+        return answer
 
     def stop(self) -> None:
         """Stop and release the board; safe where it is gone or was never prepared."""

@@ -40,6 +40,8 @@ LONGEST_ANSWER = 4096
 """Bytes after which what comes is no answer (a GPS that talks all the time)."""
 STATUS, RESET, STOP, HELLO = b"\xf0\x07", b"v", b"s", b"\x00\x00\x00\x01"
 END = b"$$$"
+VERSION = "V"
+"""Asks for the firmware's version, and changes nothing."""
 
 
 class SerialLine(Protocol):

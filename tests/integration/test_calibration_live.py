@@ -354,6 +354,8 @@ def test_a_whole_calibration_of_the_simulated_subject(
         ("--subject ../P07", "P07"),
         ("--subject P07 --trials 0", r"blocks\.trials is 0, but must be at least 1"),
         ("--subject P07 --speed max --protocol no-control", "shows feedback"),
+        ("--subject P07 --gui --json", "--gui guides through a whole calibration in a window"),
+        ("--subject P07 --gui --headless", "--gui opens a window and --headless none"),
     ],
 )
 def test_what_can_not_be_calibrated_is_refused(

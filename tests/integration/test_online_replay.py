@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from rtbci.apps.assemble import make_engine
+from rtbci.apps.commands_data import as_recorded
+from rtbci.apps.commands_run import Device
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.apps.verify import verify_recording
 from rtbci.calibration.card import Card, Score
@@ -18,7 +21,8 @@ from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.profile import open_profile, save_profile
 from rtbci.calibration.signal.streaming import ViewConfig
-from rtbci.commands import Mark
+from rtbci.commands import STEER_KINDS, Command, LeaveOut, Mark, SetThreshold, TakeBack
+from rtbci.health import BY_HAND
 from rtbci.recording.layout import find_recording
 from rtbci.recording.reader import open_recording
 
@@ -130,6 +134,80 @@ def test_another_label_would_be_found_out(session: tuple[Path, list[Any]]) -> No
     lines[at] = json.dumps(values) + "\n"
     try:
         path.write_text("".join(lines))
+        assert not verify_recording(folder).same
+    finally:
+        path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def steered(profile: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """30 s in which somebody moves the thresholds and switches an electrode off and on."""
+    settings = RunSettings(
+        source=SourceSettings(speed="max", seed=1),
+        montage=",".join(NAMES),
+        model="ar",
+        record=str(tmp_path_factory.mktemp("steered")),
+        duration_s=30.0,
+        subject="P07",
+        profile=str(profile),
+        events=True,
+    )
+    events: list[Any] = []
+    steps: list[tuple[str, Command]] = [  # each as soon as an event says that the last is done
+        ("decode", SetThreshold(0.1, 0.05)),
+        ("threshold", LeaveOut("Cz")),
+        ("channel", TakeBack("Cz")),
+        ("channel", SetThreshold(3.0, 0.1)),
+        ("threshold", SetThreshold(0.1, 0.5)),  # refused: off lies above on
+    ]
+
+    def publish(event: dict[str, Any]) -> None:
+        events.append(event)
+        if steps and event["event"] == steps[0][0]:
+            engine.obey(steps.pop(0)[1])
+
+    engine = make_engine(settings, publish=publish)
+    return Path(engine.run()["recording"]), events
+
+
+def test_what_is_changed_by_hand_is_done_recorded_and_replayed(
+    steered: tuple[Path, list[Any]],
+) -> None:
+    folder, events = steered
+    decodes = [e for e in events if e["event"] == "decode"]
+    thresholds = [tuple(e["thresholds"]) for e in decodes]
+    assert sorted(set(thresholds)) == [(0.1, 0.05), (ONLINE.on, ONLINE.off), (3.0, 0.1)]
+    [note] = [e["message"] for e in events if e["event"] == "note"]
+    assert "at most on; got 0.1 and 0.5" in note
+    channels = [(e["channel"], e["reason"]) for e in events if e["event"] == "channel"]
+    assert channels == [("Cz", BY_HAND), ("Cz", "")]
+    kept = [c.kind for c in open_recording(folder).commands() if c.kind in STEER_KINDS]
+    assert kept == ["threshold", "leave_out", "take_back", "threshold"]
+    made = verify_recording(folder)
+    assert made.exact
+    assert made.same, made.words()
+    assert made.channels == 2
+
+
+def test_a_replay_as_if_live_does_it_again(steered: tuple[Path, list[Any]]) -> None:
+    folder, events = steered
+    again: list[Any] = []
+    settings = replace(as_recorded(folder, "max", Device.CPU), events=True)
+    make_engine(settings, publish=again.append).run()
+
+    def said(told: list[Any]) -> list[Any]:
+        keys = ("token", "p", "decision", "reason", "evidence", "thresholds")
+        return [[e[key] for key in keys] for e in told if e["event"] == "decode"]
+
+    assert said(again) == said(events)
+
+
+def test_another_threshold_would_be_found_out(steered: tuple[Path, list[Any]]) -> None:
+    folder, _ = steered
+    path = find_recording(folder).main.commands
+    text = path.read_text()
+    try:
+        path.write_text(text.replace('"on": 0.1', '"on": 0.2'))
         assert not verify_recording(folder).same
     finally:
         path.write_text(text)

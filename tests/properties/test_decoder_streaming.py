@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtbci.calibration.decoders import make_decoder
-from rtbci.calibration.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
+from rtbci.calibration.decoders.catalogue import make_decoder
+from rtbci.calibration.signal.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
 
 RATE, HOP = 250.0, 25
 NAMES = ("C3", "Cz", "C4", "CP3", "CP4")

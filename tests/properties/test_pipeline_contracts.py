@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from rtbci.commands import LeaveOut, SetThreshold, Steer, TakeBack
 from rtbci.config import SessionConfig, TokenConfig
+from rtbci.errors import BadInputError
+from rtbci.health import BY_HAND
 from rtbci.models.ar_model import ARModel
 from rtbci.pipeline import Pipeline
 from rtbci.preprocess import Preprocessor
@@ -20,6 +23,7 @@ from rtbci.tick import Tick
 from rtbci.types import (
     BoolArray,
     Channel,
+    ChannelHealth,
     ChannelType,
     Chunk,
     Decode,
@@ -29,6 +33,7 @@ from rtbci.types import (
     GapCause,
     Result,
     StreamInfo,
+    TimeArray,
 )
 
 NAMES = ("C3", "Cz", "C4")
@@ -94,12 +99,22 @@ def chunks(data: FloatArray, rate: float, cuts: list[int], gaps: list[Gap]) -> l
     ]
 
 
-def run(rate: float, pieces: list[Chunk]) -> list[Result]:
+def run(
+    rate: float,
+    pieces: list[Chunk],
+    before: dict[int, Steer] | None = None,
+    known: dict[int, Steer] | None = None,
+) -> list[Result]:
+    """Push pieces; steer ``before`` a piece, by its first row, or let all be ``known`` at once."""
     pipeline = Pipeline(
         stream(rate), CONFIG, ARModel(NAMES, n_horizons=50), SumDecoder(), warm_up_s=2.0
     )
     results: list[Result] = []
+    for sample, steer in (known or {}).items():
+        pipeline.steer(sample, steer)
     for piece in pieces:
+        if before and len(piece.data) and piece.start in before:
+            pipeline.steer(piece.start, before[piece.start])
         results += pipeline.push(piece)
     assert pipeline.state.rows == sum(len(p.data) for p in pieces)
     results.append(pipeline.skill.table())  # type: ignore[arg-type]
@@ -115,6 +130,7 @@ def assert_identical(one: list[Result], other: list[Result]) -> None:
             assert a.mean.tobytes() == b.mean.tobytes()
         elif isinstance(a, Decode) and isinstance(b, Decode):
             assert (a.token, a.sample, a.time, a.reason) == (b.token, b.sample, b.time, b.reason)
+            assert a.decision == b.decision
             assert a.p.tobytes() == b.p.tobytes()
         else:
             assert a == b
@@ -142,6 +158,95 @@ def test_chunking_never_matters(
     cut = run(rate, chunks(data, rate, [min(c, len(data)) for c in cuts], [gap]))
     assert sum(isinstance(r, Decode) for r in whole) > 10
     assert_identical(whole, cut)
+
+
+STEERS: tuple[Steer, ...] = (
+    LeaveOut("Cz"),
+    TakeBack("Cz"),
+    LeaveOut("C4"),
+    SetThreshold(0.99),
+    SetThreshold(0.51),
+    LeaveOut("C4"),
+)
+
+
+@pytest.mark.parametrize("rate", [160.0, 250.0])
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 100),
+    cuts=st.lists(st.integers(1, 500), max_size=6, unique=True),
+    gap_at=st.integers(1, 499),
+    bridged=st.booleans(),
+)
+def test_who_knows_beforehand_what_is_changed_by_hand_does_the_same(
+    rate: float, seed: int, cuts: list[int], gap_at: int, bridged: bool
+) -> None:
+    data = signal(rate, 4.0, seed)
+    gap = planted(gap_at, 0.04 if bridged else 1.0, rate, bridged)
+    steers = dict(zip(sorted(cuts), STEERS, strict=False))
+    live = run(rate, chunks(data, rate, cuts, [gap]), before=steers)
+    replay = run(rate, chunks(data, rate, [], [gap]), known=steers)
+    assert_identical(live, replay)
+
+
+def test_an_electrode_left_out_by_hand_is_out_until_it_is_taken_back() -> None:
+    data = signal(250.0, 8.0, 7)
+    pieces = chunks(data, 250.0, [], [])
+    made = run(
+        250.0, pieces, known={300: LeaveOut("Cz"), 310: SetThreshold(0.51), 600: TakeBack("Cz")}
+    )
+    changes = [r for r in made if isinstance(r, ChannelHealth)]
+    assert [(c.sample, c.channel, c.reason) for c in changes] == [
+        (324, "Cz", BY_HAND), (624, "Cz", ""),
+    ]  # fmt: skip
+    for result in made:
+        out = isinstance(result, Decode | Forecast) and 324 <= result.sample < 624
+        if isinstance(result, Decode):
+            assert bool(result.reason) is out
+            if result.valid:
+                sure = result.p.max() >= (0.7 if result.sample < 310 else 0.51)
+                assert (result.decision is not None) == sure
+        if isinstance(result, Forecast):
+            assert not (out and np.isfinite(result.mean[:, 1]).any())
+    assert np.isfinite([r for r in made if isinstance(r, Forecast)][-1].mean).all()
+    decided = [r for r in made if isinstance(r, Decode) and r.decision and r.p.max() < 0.7]
+    assert decided, "the threshold was never put to the test"
+
+
+def test_what_cannot_be_changed_is_refused_with_the_reason() -> None:
+    pipeline = Pipeline(stream(250.0), CONFIG, ARModel(NAMES, n_horizons=50), SumDecoder())
+    with pytest.raises(BadInputError, match="no electrode 'acc'; there are C3, Cz, C4"):
+        pipeline.steer(0, LeaveOut("acc"))
+    for on, off in ((0.9, 0.4), (0.0, None), (1.5, None)):
+        with pytest.raises(BadInputError, match="accumulates no evidence"):
+            pipeline.steer(0, SetThreshold(on, off))
+
+
+@pytest.mark.parametrize("rate", [125.0, 250.0, 500.0])
+def test_who_watches_sees_the_signal_that_the_model_sees(rate: float) -> None:
+    data = signal(rate, 5.0, 8)
+    gap = planted(round(3 * rate), 1.0, rate, bridged=False)
+    seen: list[tuple[FloatArray, TimeArray, bool]] = []
+    pipeline = Pipeline(stream(rate), CONFIG, ARModel(NAMES, n_horizons=50))
+    pipeline.watch = lambda *block: seen.append((block[0].copy(), block[1], block[2]))
+    newest: list[tuple[float, float]] = []
+    for piece in chunks(data, rate, [1, 2, 100, 101, 333], [gap]):
+        for made in pipeline.push(piece):
+            if isinstance(made, Forecast):
+                shown = np.concatenate([times for _, times, _ in seen])
+                newest.append((made.time, float(shown[np.searchsorted(shown, made.time - 1e-6)])))
+    eeg = np.ascontiguousarray(data[: gap.sample, [0, 2, 3]])
+    whole = Preprocessor(rate, 3, CONFIG.preprocess, names=NAMES).push(eeg, np.ones(3, np.bool_))
+    second = [i for i, (_, _, begins) in enumerate(seen) if begins][1]
+    before = np.concatenate([block for block, _, _ in seen[:second]])
+    np.testing.assert_array_equal(before, whole.signal[: len(before)])
+    assert len(before) >= len(whole.signal) - 25
+    assert seen[0][2]
+    times = np.concatenate([times for _, times, _ in seen[:second]])
+    np.testing.assert_allclose(np.diff(times), 1 / 250.0, atol=1e-9)
+    assert len(newest) > 10
+    due, shown_at = np.transpose(newest)
+    np.testing.assert_allclose(shown_at, due, atol=1e-6)
 
 
 def test_one_row_at_a_time_is_the_whole() -> None:

@@ -205,6 +205,8 @@ class Process:
             "stall": self._stall, "silence": self._silence, "power": self._power,
             "unplug": self.line.unplug, "replug": self.line.plug, "quit": self._quit,
             "truth": lambda: asdict(self.truth), "heard": lambda: {"hex": self.board.heard.hex()},
+            "driven": lambda: {"channels": [i for i, on in enumerate(self.board.driven) if on]},
+            "electrodes": self._electrodes,
         }  # fmt: skip
         try:
             options = {k: json.loads(v) for k, v in (item.split("=", 1) for item in rest)}
@@ -303,6 +305,11 @@ class Process:
         self.board.powered = on
         self.board.streaming = self.board.streaming and on
 
+    def _electrodes(self, ohms: list[float] | None = None, sticks: bool = False) -> None:
+        self.board.sticks = sticks
+        for channel, ohm in enumerate(ohms or []):
+            self.board.ohms[channel] = ohm
+
     def _quit(self) -> None:
         self.running = False
 
@@ -396,6 +403,14 @@ class CytonEmulator:
         answer = self._ask("truth")
         answer["corrupted"] = [(frame, byte) for frame, byte in answer["corrupted"]]
         return Truth(**answer)
+
+    def electrodes(self, *ohms: float, sticks: bool = False) -> None:
+        """Set impedances; a current that ``sticks`` stays on although it is told off."""
+        self._ask("electrodes", ohms=list(ohms), sticks=sticks)
+
+    def driven(self) -> list[int]:
+        """Channels, from 0, through which the lead-off test drives its current now."""
+        return list(self._ask("driven")["channels"])
 
     def heard(self) -> bytes:
         """Every byte that hosts have sent."""

@@ -21,6 +21,8 @@ CHANNELS = b"12345678" + DAISY_LETTERS
 GAINS = (1, 2, 4, 6, 8, 12, 24)
 RADIO = 0xF0
 SINE_UV = 20.0
+DRIVE_A, DRIVE_HZ, SERIES_OHM = 6e-9, 31.25, 2200.0
+"""The lead-off test's current, its frequency, and the resistor in front of each input."""
 TAIL = {ord("x"): 8, ord("z"): 4, ord("~"): 1, ord("/"): 1, RADIO: 1}
 """Bytes that follow the first one of a command of several bytes."""
 
@@ -58,6 +60,9 @@ class Firmware:
     stamps: bool = False
     stamp_set: bool = False
     gains: list[int] = field(default_factory=lambda: [24] * 16)
+    driven: list[bool] = field(default_factory=lambda: [False] * 16)
+    ohms: list[float] = field(default_factory=lambda: [5000.0 * (n + 1) for n in range(16)])
+    sticks: bool = False
     heard: bytearray = field(default_factory=bytearray)
     _command: bytearray = field(default_factory=bytearray)
 
@@ -89,13 +94,30 @@ class Firmware:
         row = self.row(number)
         row_rate = self.rate / 2 if self.attached else self.rate
         out = bytearray([0xA0, counter])
-        out += (row & 0x7FFFFF).to_bytes(3, "big")
+        planted = (row & 0x7FFFFF) + round(self._test_uv(base, row / row_rate) / uv_per_count(24))
+        out += planted.to_bytes(3, "big", signed=True)
         for channel in range(base + 1, base + 8):
             sine = SINE_UV * math.sin(2 * math.pi * sine_hz(channel) * row / row_rate)
+            sine += self._test_uv(channel, row / row_rate)
             count = round(sine / uv_per_count(self.gains[channel]))
             out += count.to_bytes(3, "big", signed=True)
         footer, aux = self._aux(number, counter)
         return bytes(out) + aux + bytes([footer])
+
+    def _test_uv(self, channel: int, seconds: float) -> float:
+        """Voltage of the lead-off test: 6 nA at 31.25 Hz through electrode and board."""
+        if not self.driven[channel]:
+            return 0.0
+        ohm = self.ohms[channel] + SERIES_OHM
+        # With a Daisy the firmware sends the mean of two samples.
+        left = math.cos(math.pi * DRIVE_HZ / self.rate) if self.attached else 1.0
+        return left * DRIVE_A * ohm * 1e6 * math.sin(2 * math.pi * DRIVE_HZ * seconds)
+
+    def _forget(self) -> None:
+        """Set every channel to its default."""
+        self.gains = [24] * 16
+        if not self.sticks:
+            self.driven = [False] * 16
 
     def _aux(self, number: int, counter: int) -> tuple[int, bytes]:
         """Footer and six aux bytes: accelerometer at 25 Hz, analog pins, or board time."""
@@ -133,12 +155,12 @@ class Firmware:
                 self.streaming = False
             case "v":
                 self.streaming, self.attached, self.mode, self.stamps = False, self.daisy, 0, False
-                self.gains = [24] * 16
+                self._forget()
                 return self._greeting()
             case "V":
                 return "v3.1.2"
             case "d":
-                self.gains = [24] * 16
+                self._forget()
                 return "updating channel settings to default"
             case "D":
                 return "060110"
@@ -165,7 +187,9 @@ class Firmware:
             case "z":
                 if command[-1:] != b"Z" or command[1] not in CHANNELS:
                     return "Failure: Err: 5th char not Z"
-                return f"Success: Lead off set for {CHANNELS.index(command[1]) + 1}"
+                channel, on = CHANNELS.index(command[1]), b"1" in command[2:4]
+                self.driven[channel] = on or (self.sticks and self.driven[channel])
+                return f"Success: Lead off set for {channel + 1}"
             case "~":
                 # NB: over the radio the board falls back to 250 Hz at `b`, whatever was asked.
                 valid = command[1:] in {bytes([c]) for c in b"0123456~"}

@@ -20,6 +20,7 @@ from rtbci.calibration.scoring.cross_validation import (
 from rtbci.calibration.selection.auto import choice_score, folds_of
 from rtbci.calibration.selection.contest import Contest, Entry
 from rtbci.errors import BadInputError
+from rtbci.types import IndexArray
 
 Evidence = npt.NDArray[np.float64]
 
@@ -148,6 +149,23 @@ def test_permutations_stop_early_at_chance_and_never_give_zero() -> None:
     p_value, made = tested(0.0, 400, seen)
     assert p_value > 0.05
     assert made == seen[-1] < 400
+
+
+def test_a_permutation_leaves_every_fold_something_to_fit() -> None:
+    y, run = np.array([0, 1, 0, 1, 0, 1, 0, 1]), np.zeros(8, dtype=np.int64)
+    folds = blocked_folds(y, run, 2).folds
+    least: list[int] = []
+
+    def statistic(labels: IndexArray) -> float:
+        least.append(min(int(np.bincount(labels[f.train], minlength=2).min()) for f in folds))
+        return 0.0 if len(least) > 1 else 1.0
+
+    permutation_test(statistic, y, run, most=200, folds=folds)
+    assert len(least) == 201
+    assert min(least) == 2
+    least.clear()
+    permutation_test(statistic, y, run, most=200)
+    assert min(least) < 2, "shuffles that leave nothing to fit are no rarity"
 
 
 def test_permuting_keeps_the_share_of_classes_in_each_block() -> None:

@@ -66,15 +66,47 @@ def test_rest_is_decided_but_is_no_activation_and_asks_for_no_pause() -> None:
     assert e.decision == "left_hand"
 
 
-def test_a_flagged_token_adds_nothing_and_leaks() -> None:
-    e = Evidence(HANDS, HOP, CONFIG)
+def test_a_flagged_token_adds_nothing_and_evidence_leaks_when_flags_last() -> None:
+    e = Evidence(HANDS, HOP, replace(CONFIG, flag_hold_s=1.0))
     feed(e, (0.7, 0.3), 5)
     before = e.levels[0]
     assert before > 0
+    feed(e, (0.99, 0.01), 10, flagged=True)
+    assert e.levels[0] == before
     feed(e, (0.99, 0.01), 3, flagged=True)
     np.testing.assert_allclose(e.levels[0], before * np.exp(-0.3))
     quiet = Evidence(HANDS, HOP, CONFIG)
     assert set(feed(quiet, (0.999, 0.001), 100, flagged=True)) == {None}
+
+
+def test_a_blink_does_not_cut_a_decision_in_two() -> None:
+    """Flags let the evidence leak, so that every blink ended what a steady decoder had decided.
+
+    It was then decided anew: eyes made activations by the flags that keep them out.
+    """
+    e, begins = Evidence(HANDS, HOP, CONFIG), 0
+    for token in range(300):
+        blinking = token > 50 and token % 30 < 8
+        begins += e.step(np.array([0.9, 0.1]), valid=True, flagged=blinking)
+    assert begins == 1
+    assert e.decision == "left_hand"
+
+
+def test_what_long_flags_have_ended_must_fall_by_itself_first() -> None:
+    e = Evidence(HANDS, HOP, CONFIG)
+    assert feed(e, (0.9, 0.1), 30)[-1] == "left_hand"
+    assert feed(e, (0.9, 0.1), 60, flagged=True)[-1] is None
+    assert set(feed(e, (0.9, 0.1), 100)) == {None}
+    feed(e, (0.5, 0.5), 30)
+    assert feed(e, (0.9, 0.1), 30)[-1] == "left_hand"
+    assert feed(e, (0.1, 0.9), 60)[-1] == "right_hand"
+
+
+def test_nothing_new_is_decided_right_after_a_flag() -> None:
+    config = replace(CONFIG, leak_s=1e-3, on=1.0, off=0.5, dwell_s=0.1, flag_settle_s=1.0)
+    e = Evidence(HANDS, HOP, config)
+    feed(e, (0.9, 0.1), 3, flagged=True)
+    assert feed(e, (0.9, 0.1), 10) == [None] * 9 + ["left_hand"]
 
 
 def test_nothing_is_decided_while_the_decoder_abstains() -> None:

@@ -310,3 +310,33 @@ def test_names_that_are_none() -> None:
         load_protocol("no-control").scaled(1, None)
     with pytest.raises(BadInputError, match=r"blocks\.trials is 0, but must be at least 1"):
         GRAZ.scaled(1, 0)
+
+
+@pytest.mark.parametrize("trial", [1, 3])
+def test_a_spoilt_trial_comes_again_at_the_end_of_its_block(trial: int) -> None:
+    """With its class and length; a pause in it goes back to its own cross, not to the first one."""
+    config = GRAZ.scaled(1, 2)
+    protocol = Protocol(config, 1, START)
+    plain = Protocol(config, 1, START).sections
+    now = START
+    while protocol.at(now)[0].slot.trial <= trial:
+        now += 0.5
+    seconds = protocol.redo(trial)
+    assert seconds == pytest.approx(config.trial.cue_s + config.trial.imagery_s)
+    [block] = [s for s in protocol.sections if s.trials]
+    [before] = [s for s in plain if s.trials]
+    assert block.trials == (*before.trials, before.trials[trial - 1])
+    last = [i for i, slot in enumerate(block.slots) if slot.trial == 5]
+    assert [block.slots[i].again for i in last] == [last[0]] * 3 + [last[3]]
+    assert block.slots[-1].kind is Kind.BREAK
+    rest = poll(protocol, [now - START])
+    assert [e.label for e in cues(rest)] == list(block.trials[trial:])
+    assert not [e for e in rest if e.label == "block"]
+
+
+def test_a_block_that_is_over_repeats_no_trial() -> None:
+    protocol = Protocol(GRAZ.scaled(1, 1), 1, START)
+    now = START
+    while protocol.at(now)[0].slot.kind is not Kind.BREAK:
+        now += 0.5
+    assert protocol.redo(1) is None

@@ -1,0 +1,1 @@
+"""The window (PySide6, pyqtgraph): the only place that imports Qt."""

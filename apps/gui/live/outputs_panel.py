@@ -1,0 +1,113 @@
+"""What leaves the session, and the button that stops it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
+
+from rtbci.apps.gui import theme
+from rtbci.apps.gui.live.panel import Session
+from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.view_models.live_feedback import FEEDBACKS, FeedbackModel
+from rtbci.apps.gui.view_models.outputs import KINDS, OutputLine, Outputs, OutputsModel
+from rtbci.apps.gui.widgets.card import Card, ElidedLabel
+
+TONES = {"sends": "good", "waits": "sub", "stopped": "bad", "uncalibrated": "fair", "off": "sub"}
+
+
+class OutputsPanel:
+    """LSL and OSC with their state, the subject's feedback, and Stop outputs (Esc).
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    period_s = 0.1
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._model = session.model(OutputsModel)
+        self._feedback = session.model(FeedbackModel)
+        self._shown: Outputs | None = None
+        self.widget = Card(t("decode.outputs.heading"))
+        holder = QWidget()
+        grid = QGridLayout(holder)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme.px(6))
+        grid.setVerticalSpacing(theme.px(6))
+        grid.setColumnStretch(1, 1)
+        self.states: dict[str, QLabel] = {}
+        self._places: dict[str, ElidedLabel] = {}
+        for i, kind in enumerate(KINDS):
+            place, state = ElidedLabel("", "sub"), QLabel()
+            state.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            grid.addWidget(QLabel(t(f"decode.outputs.{kind}")), i, 0)
+            grid.addWidget(place, i, 1)
+            grid.addWidget(state, i, 2)
+            self._places[kind], self.states[kind] = place, state
+        name = QLabel(t("decode.outputs.feedback"))
+        name.setObjectName("name")
+        self.feedback = QComboBox()
+        self.feedback.addItems([t(f"decode.outputs.feedback_{f}") for f in FEEDBACKS])
+        self.feedback.setAccessibleName(t("decode.outputs.feedback"))
+        self.feedback.setToolTip(t("decode.outputs.feedback_tip"))
+        self.feedback.activated.connect(self._choose_feedback)
+        name.setBuddy(self.feedback)
+        grid.addWidget(name, len(KINDS), 0, 1, 2)
+        grid.addWidget(self.feedback, len(KINDS), 2)
+        self.stop = QPushButton()
+        self.stop.setObjectName("danger")
+        self.stop.setToolTip(t("decode.outputs.stop_tip"))
+        self.stop.setShortcut(QKeySequence(Qt.Key.Key_Escape))
+        self.stop.clicked.connect(self.switch)
+        self.widget.body.addWidget(holder)
+        self.widget.body.addWidget(self.stop)
+        self.tick()
+
+    def switch(self) -> None:
+        """Stop the outputs, or let them go on where they are stopped.
+
+        Esc only ever stops: the button alone resumes, so that a second Esc in haste does no harm.
+        """
+        stopped = self._model.outputs.stopped
+        self._session.send({"command": "resume_outputs" if stopped else "stop_outputs"})
+
+    def tick(self) -> None:
+        """Show the outputs where they have changed."""
+        outputs = self._model.outputs
+        at = FEEDBACKS.index(self._feedback.mode)
+        if at != self.feedback.currentIndex() and not self.feedback.view().isVisible():
+            self.feedback.setCurrentIndex(at)
+        if outputs == self._shown:
+            return
+        self._shown = outputs
+        for line in outputs.lines or tuple(OutputLine(kind, "", "off") for kind in KINDS):
+            self._places[line.kind].set_text(line.where)
+            state = self.states[line.kind]
+            state.setText(_state_words(line))
+            state.setObjectName(TONES[line.state])
+            state.style().polish(state)
+        word = t("decode.outputs.resume" if outputs.stopped else "decode.outputs.stop")
+        self.stop.setText(word if outputs.stopped else f"{word}   {t('decode.outputs.key')}")
+        self.stop.setObjectName("primary" if outputs.stopped else "danger")
+        # NB: setText drops the shortcut; and Esc must not resume.
+        self.stop.setShortcut(
+            QKeySequence() if outputs.stopped else QKeySequence(Qt.Key.Key_Escape)
+        )
+        self.stop.style().polish(self.stop)
+        self.widget.set_sub(t("decode.outputs.stopped") if outputs.stopped else "")
+
+    def _choose_feedback(self, index: int) -> None:
+        """Show the subject a cursor or a bar, in a window of its own."""
+        self._feedback.mode = FEEDBACKS[index]
+        if index:
+            self._session.ask("feedback")
+
+
+def _state_words(line: OutputLine) -> str:
+    said = t(f"decode.outputs.{'heard' if line.heard and line.state == 'sends' else line.state}")
+    if line.dropped:
+        said += f" · {t('decode.outputs.dropped', n=line.dropped)}"
+    return said
