@@ -23,11 +23,12 @@ from rich.live import Live
 
 from rtbci.apps.calibration_score import BlockScorer
 from rtbci.apps.calibration_screen import render, words
-from rtbci.apps.commands_run import print_json, wants_window
+from rtbci.apps.commands_run import wants_window
 from rtbci.apps.conductor import Conducted, Conductor, Presenter
 from rtbci.apps.conductor_core import Stage
 from rtbci.apps.host import run_session
 from rtbci.apps.keys import Keys, single_keys
+from rtbci.apps.printing import print_json, progress_bar
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.calibration.protocol.config import ProtocolConfig, load_protocol
 from rtbci.calibration.protocol.plan import Kind
@@ -306,7 +307,6 @@ def _say_how(wanted: LiveCalibration, folder: Path, console: Console, what: str)
 
 def _fit(wanted: LiveCalibration, folder: Path, looked: tuple[int, ...], console: Console) -> None:
     from rtbci.apps.assemble import limit_threads
-    from rtbci.apps.commands_train import progress_bar
     from rtbci.calibration.fit import calibrate
 
     limit_threads()

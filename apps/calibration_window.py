@@ -14,7 +14,8 @@ from typing import Annotated
 import typer
 
 from rtbci.apps.calibration_live import LiveCalibration
-from rtbci.apps.commands_run import Json, print_json
+from rtbci.apps.options import Json
+from rtbci.apps.printing import print_json
 
 BLOCKS = 3
 """Planned where nobody says how many: 60 trials of two classes, a quarter of an hour."""

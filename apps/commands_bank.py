@@ -9,17 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rtbci.apps.commands_run import Json, print_json
-from rtbci.apps.commands_train import progress_bar
+from rtbci.apps.options import Classes, Json, Montage
+from rtbci.apps.printing import print_json, progress_bar
 from rtbci.errors import BadInputError
 
 Recordings = Annotated[list[Path], typer.Argument(help="Recordings with cues, or folders of them.")]
-Classes = Annotated[
-    str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
-]
-Montage = Annotated[
-    str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
-]
+Classes = Classes
+Montage = Montage
 
 
 def bank_list(as_json: Json = False) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rtbci.apps.commands_run import Json, Model, print_json
+from rtbci.apps.options import Json, Model
+from rtbci.apps.printing import print_json
 
 
 def bench_window(

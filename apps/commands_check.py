@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from rtbci.apps.commands_run import Json, print_json
+from rtbci.apps.options import Json, Montage
+from rtbci.apps.printing import print_json
 
 Recording = Annotated[Path, typer.Argument(help="A recording with a signal check.")]
-Montage = Annotated[str | None, typer.Option(help="Electrodes: a name, a file, or C3,Cz,C4,...")]
+Montage = Montage
 
 
 def check(recording: Recording, montage: Montage = None, as_json: Json = False) -> None:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from rtbci.apps.commands_run import Device, Json, check_speed, follow, print_json
+from rtbci.apps.commands_run import check_speed, follow
+from rtbci.apps.options import Device, Json
+from rtbci.apps.printing import print_json
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.errors import BadInputError
 

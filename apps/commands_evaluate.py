@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rtbci.apps.commands_run import Json, print_json
-from rtbci.apps.commands_train import Data, progress_bar
+from rtbci.apps.options import Classes, Data, Json, Montage, Subject
+from rtbci.apps.printing import print_json, progress_bar
 from rtbci.errors import BadInputError
 
 
@@ -24,12 +24,8 @@ def evaluate_decode(
     decoder: Annotated[
         str, typer.Option(help="Decoders, with commas; all for every one that is built in.")
     ] = "csp+lda,ts+lr,mdm,auto",
-    classes: Annotated[
-        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
-    ] = None,
-    montage: Annotated[
-        str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
-    ] = None,
+    classes: Classes = None,
+    montage: Montage = None,
     electrodes: Annotated[
         list[str] | None,
         typer.Option(help="Which to decode from: motor, all, a montage, C3,Cz,C4; repeatable."),
@@ -87,12 +83,8 @@ def evaluate_decode(
 def evaluate_adaptation(
     data: Data,
     decoder: Annotated[str, typer.Option(help="Decoders, with commas.")] = "csp+lda,ts+lr",
-    classes: Annotated[
-        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
-    ] = None,
-    montage: Annotated[
-        str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
-    ] = None,
+    classes: Classes = None,
+    montage: Montage = None,
     as_json: Json = False,
 ) -> None:
     """Say what following the user gives: fitted on one recording, run on each later one."""
@@ -123,13 +115,9 @@ def evaluate_online(
     data: Annotated[
         list[Path] | None, typer.Argument(help="Recordings that the profile was not fitted on.")
     ] = None,
-    subject: Annotated[str | None, typer.Option(help="Whose profile decodes.")] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
-    ] = None,
-    montage: Annotated[
-        str | None, typer.Option(help="What the files' channels are: a name, a file, C3,Cz,C4,...")
-    ] = None,
+    subject: Subject = None,
+    classes: Classes = None,
+    montage: Montage = None,
     simulated: Annotated[
         int, typer.Option(min=0, help="Instead: so many simulated subjects, whose truth is known.")
     ] = 0,

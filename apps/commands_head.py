@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rtbci.apps.commands_run import Json, print_json
-from rtbci.apps.commands_train import Data, progress_bar
+from rtbci.apps.options import Data, Json
+from rtbci.apps.printing import print_json, progress_bar
 
 COLUMNS = {
     "eyes": "eyes alone",

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rtbci.apps.commands_run import Json, print_json
-from rtbci.apps.commands_train import progress_bar
+from rtbci.apps.options import Json
+from rtbci.apps.printing import print_json, progress_bar
 
 Recording = Annotated[Path, typer.Argument(help="A recording: its folder, or any file in it.")]
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +16,26 @@ from rich.live import Live
 from rtbci.apps import summary as summaries
 from rtbci.apps.host import Send, run_session
 from rtbci.apps.keys import pressed_keys
+from rtbci.apps.options import (
+    Board,
+    BoardParam,
+    Classes,
+    Config,
+    Device,
+    FieldTrip,
+    Gain,
+    Gui,
+    Headless,
+    Json,
+    Line,
+    Lsl,
+    Model,
+    Montage,
+    RunsOn,
+    SerialPort,
+    Subject,
+)
+from rtbci.apps.printing import print_json
 from rtbci.apps.settings import RunSettings, SourceKind, SourceSettings, host_port
 from rtbci.apps.view import ViewState, describe, render
 from rtbci.apps.window_session import has_display
@@ -34,38 +50,17 @@ USER_LABEL = "user"
 """Label of the marker that a key sets."""
 
 
-class Device(StrEnum):
-    """Where the model runs."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
-Board = Annotated[
-    str | None,
-    typer.Option(
-        help="BrainFlow board by name, openbci (finds Cyton, Daisy, Ganglion), simulator."
-    ),
-]
-Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
-Model = Annotated[str | None, typer.Option(help="Weights by name or path, or ar.")]
-
-
 def run(
     board: Board = None,
-    serial_port: Annotated[str | None, typer.Option(help="Port of the board.")] = None,
-    gain: Annotated[int | None, typer.Option(help="Amplifier gain (OpenBCI).")] = None,
-    board_param: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE of BrainFlow's input parameters.")
-    ] = None,
-    lsl: Annotated[str | None, typer.Option(help="LSL stream: name, type or source_id.")] = None,
+    serial_port: SerialPort = None,
+    gain: Gain = None,
+    board_param: BoardParam = None,
+    lsl: Lsl = None,
     markers: Annotated[str | None, typer.Option(help="LSL marker stream.")] = None,
     also_record: Annotated[
         list[str] | None, typer.Option(help="Further LSL stream to record beside the EEG.")
     ] = None,
-    fieldtrip: Annotated[str | None, typer.Option(help="FieldTrip buffer, HOST:PORT.")] = None,
+    fieldtrip: FieldTrip = None,
     replay: Annotated[Path | None, typer.Option(help="Recording to replay as if live.")] = None,
     speed: Annotated[str, typer.Option(help="1 for true speed, max (replay, simulator).")] = "1",
     file_stream: Annotated[
@@ -74,24 +69,20 @@ def run(
     file_board: Annotated[
         str | None, typer.Option(help="Which board wrote a BrainFlow file, with --replay.")
     ] = None,
-    montage: Annotated[
-        str | None, typer.Option(help="Electrodes: a name, a file, or C3,Cz,C4,...")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
-    ] = None,
-    subject: Annotated[str | None, typer.Option(help="Whose profile decodes.")] = None,
+    montage: Montage = None,
+    classes: Classes = None,
+    subject: Subject = None,
     model: Model = None,
-    device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.AUTO,
+    device: RunsOn = Device.AUTO,
     record: Annotated[Path | None, typer.Option(help="Folder to record into.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds of session.")] = None,
-    line: Annotated[float | None, typer.Option(help="Mains frequency, 50 or 60 Hz.")] = None,
+    line: Line = None,
     lsl_out: Annotated[bool, typer.Option("--lsl-out", help="Send results by LSL.")] = False,
     osc: Annotated[str | None, typer.Option(help="Send results by OSC to HOST:PORT.")] = None,
     config: Config = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 0,
-    headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
-    gui: Annotated[bool, typer.Option("--gui", help="A window, or an error.")] = False,
+    headless: Headless = False,
+    gui: Gui = False,
     as_json: Json = False,
     events: Annotated[
         bool, typer.Option("--events", help="With --json: every decode and forecast.")
@@ -298,20 +289,6 @@ def follow(settings: RunSettings, as_json: bool) -> dict[str, Any]:
     return made
 
 
-def print_json(event: dict[str, Any]) -> None:
-    """One event, one line, at once; what is not a number is null, as JSON has no NaN."""
-    sys.stdout.write(json.dumps(_finite(event), allow_nan=False) + "\n")
-    sys.stdout.flush()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _teller(console: Console) -> Callable[[dict[str, Any]], None]:
     def tell(event: dict[str, Any]) -> None:
         if event["event"] == "started":
@@ -359,11 +336,11 @@ def _press(state: ViewState, send: Send, key: str) -> None:
 
 def bench_latency(
     board: Board = "simulator",
-    serial_port: Annotated[str | None, typer.Option(help="Port of the board.")] = None,
+    serial_port: SerialPort = None,
     channels: Annotated[int, typer.Option(min=1, help="Electrodes of the simulator.")] = 22,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds of session.")] = 60.0,
     model: Model = None,
-    device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.AUTO,
+    device: RunsOn = Device.AUTO,
     forecast: Annotated[str, typer.Option(help="direct or rollout.")] = "direct",
     record: Annotated[Path | None, typer.Option(help="Record while measuring.")] = None,
     as_json: Json = False,

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rtbci.apps.commands_run import Json, print_json
+from rtbci.apps.options import Json
+from rtbci.apps.printing import print_json
 from rtbci.errors import BadInputError
 
 Name = Annotated[str, typer.Argument(help="The subject.")]

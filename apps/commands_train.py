@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rtbci.apps.commands_run import (
-    Board,
-    Config,
-    Device,
-    Json,
     check_belongs,
     check_speed,
     check_values,
-    print_json,
     session_config,
     source_settings,
 )
+from rtbci.apps.options import (
+    Board,
+    BoardParam,
+    Classes,
+    Config,
+    Data,
+    Device,
+    FieldTrip,
+    Gain,
+    Gui,
+    Headless,
+    Json,
+    Line,
+    Lsl,
+    Montage,
+    SerialPort,
+)
+from rtbci.apps.printing import print_json, progress_bar
 from rtbci.apps.settings import RunSettings
 from rtbci.errors import BadInputError
-
-Data = Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")]
-Tell = Callable[[float, str], None]
-
-
-@contextmanager
-def progress_bar(shown: bool) -> Iterator[Tell]:
-    """Show a progress bar on standard error; gives what moves it (share done, what at)."""
-    columns = (TextColumn("{task.description:<40.40}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, disable=not (shown and console.is_terminal)
-    ) as progress:
-        task = progress.add_task("", total=1.0)
-
-        def tell(share: float, text: str) -> None:
-            progress.update(task, completed=share, description=text)
-
-        yield tell
 
 
 def calibrate(
@@ -56,12 +47,8 @@ def calibrate(
     from_recordings: Annotated[
         bool, typer.Option("--from", help="Fit from the recordings named.")
     ] = False,
-    classes: Annotated[
-        str | None, typer.Option(help="Markers that are classes: T1=left_hand,T2=right_hand")
-    ] = None,
-    montage: Annotated[
-        str | None, typer.Option(help="Electrodes: a name, a file, or C3,Cz,C4,...")
-    ] = None,
+    classes: Classes = None,
+    montage: Montage = None,
     decoder: Annotated[
         str, typer.Option(help="auto, the name of a decoder, or module:factory.")
     ] = "auto",
@@ -75,14 +62,12 @@ def calibrate(
         "recordings"
     ),
     board: Board = None,
-    serial_port: Annotated[str | None, typer.Option(help="Port of the board.")] = None,
-    gain: Annotated[int | None, typer.Option(help="Amplifier gain (OpenBCI).")] = None,
-    board_param: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE of BrainFlow's input parameters.")
-    ] = None,
-    lsl: Annotated[str | None, typer.Option(help="LSL stream: name, type or source_id.")] = None,
-    fieldtrip: Annotated[str | None, typer.Option(help="FieldTrip buffer, HOST:PORT.")] = None,
-    line: Annotated[float | None, typer.Option(help="Mains frequency, 50 or 60 Hz.")] = None,
+    serial_port: SerialPort = None,
+    gain: Gain = None,
+    board_param: BoardParam = None,
+    lsl: Lsl = None,
+    fieldtrip: FieldTrip = None,
+    line: Line = None,
     config: Config = None,
     speed: Annotated[str, typer.Option(help="1, or max for the simulated subject.")] = "1",
     skill: Annotated[
@@ -98,8 +83,8 @@ def calibrate(
             help="Whether fine-tuning goes on in the background; after auto it does by itself.",
         ),
     ] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
-    gui: Annotated[bool, typer.Option("--gui", help="A window, or an error.")] = False,
+    headless: Headless = False,
+    gui: Gui = False,
     as_json: Json = False,
 ) -> None:
     """Calibrate a subject's decoder: live, in a window or on the terminal, or --from recordings."""

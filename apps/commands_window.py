@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from rtbci.apps import window_session
-from rtbci.apps.commands_run import Json, print_json
+from rtbci.apps.options import Json
+from rtbci.apps.printing import print_json
 from rtbci.apps.settings import RunSettings
 from rtbci.errors import BadInputError, RtbciError
 from rtbci.live import registry

@@ -192,8 +192,9 @@ def recheck(
         made = replace(
             card, learned=learned, rechecked=(*card.rechecked, f"{date} {verdict}: {reason}")
         )
-        moved = verdict == "re-centred" and today is not None
-        saved = save_profile(made, Recentred.to(fitted, today) if moved else fitted, profiles_dir)
+        if verdict == "re-centred" and today is not None:
+            fitted = Recentred.to(fitted, today)
+        saved = save_profile(made, fitted, profiles_dir)
     return Recheck(
         subject,
         recording.name,

@@ -172,7 +172,8 @@ def test_a_window_is_killed_on_a_real_display(engine: DetachedEngine, tmp_path: 
         if not number:
             pytest.skip("Xvfb does not start here, so there is no display to open a window on")
         environment = os.environ | {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
-        recording = LiveView.open(engine.folder).info.recording
+        [entry] = registry.sessions()
+        recording = entry.recording
         assert recording is not None
         for name in ("first.png", "second.png"):
             picture = tmp_path / name

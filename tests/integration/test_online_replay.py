@@ -12,7 +12,7 @@ import pytest
 
 from rtbci.apps.assemble import make_engine
 from rtbci.apps.commands_data import as_recorded
-from rtbci.apps.commands_run import Device
+from rtbci.apps.options import Device
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.apps.verify import verify_recording
 from rtbci.calibration.card import Card, Score

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rtbci.apps.commands_run import print_json
+from rtbci.apps.printing import print_json
 
 
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:

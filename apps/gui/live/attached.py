@@ -69,13 +69,13 @@ class AttachedWindow(LiveWindow):
 
     def record(self, wanted: bool) -> None:
         """Begin or end a recording: with a session of its own, so that it can be replayed."""
-        folder = None
-        if wanted:
-            folder = self.entry.settings.get("record") or self.remembered.recordings
-            folder = folder or self._ask_folder()
+        folder = self.entry.settings.get("record") or self.remembered.recordings
+        if wanted and not folder:
+            folder = self._ask_folder()
             if not folder:
                 return
-            self.remembered.recordings = str(folder)
+        self.remembered.recordings = str(folder)
+        folder = folder if wanted else None
         self._renew(t(f"shell.record.{'begins' if wanted else 'ends'}"), record=folder)
 
     def begin_again(self) -> None:

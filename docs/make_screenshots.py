@@ -1,0 +1,148 @@
+"""Make the pictures of the documentation from real sessions: ``python docs/make_screenshots.py``.
+
+Each picture shows a session that runs while it is made: the simulator's, and a replay of real EEG
+where the environment variable RTBCI_DATA names a folder that has some.  Nothing in them is drawn by
+hand.  No display is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+from PIL import Image
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication, QWidget
+
+from rtbci.apps import window_session
+from rtbci.apps.gui import theme
+from rtbci.apps.gui.live.attached import AttachedWindow
+from rtbci.apps.gui.live.display_control import display_of
+from rtbci.apps.gui.live.signals_panel import SignalsPanel
+from rtbci.apps.gui.live.strip_panel import StripPanel
+from rtbci.apps.gui.remembered import Remembered
+from rtbci.apps.settings import RunSettings, SourceSettings
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = (1600, 900)
+ELECTRODES = "Fp1,Fp2,F3,F4,C5,C3,Cz,C4,C6,CP3,CP4,P3,P4,T7,O1,O2"
+REPLAY = "motor_imagery/eegmmidb/S001/S001R04.edf"
+COLOURS = 256
+LONG_S = 80.0
+"""Of a session: forecast errors are counted from a minute on."""
+
+
+def wait(seconds: float) -> None:
+    """Let the window run."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def keep(widget: QWidget, name: str) -> None:
+    """Write a picture, with few colours, so that it stays small."""
+    image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
+    pixels = rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
+    few = Image.fromarray(pixels).quantize(COLOURS, dither=Image.Dither.NONE)
+    IMAGES.mkdir(exist_ok=True)
+    file = IMAGES / f"{name}.png"
+    few.save(file, optimize=True)
+    sys.stdout.write(f"{file} {file.stat().st_size // 1024} kB\n")
+
+
+@contextmanager
+def live(settings: RunSettings, scratch: Path) -> Iterator[AttachedWindow]:
+    """Run a session and open its window."""
+    engine = window_session.start(settings)
+    try:
+        window = AttachedWindow(engine.wait(), Remembered(scratch / "window.ini"))
+        window.resize(*SIZE)
+        window.show()
+        yield window
+        window.close()
+    finally:
+        if not engine.ended:
+            engine.end()
+
+
+def panel(window: AttachedWindow, kind: type[Any]) -> Any:
+    """Give one of the window's panels."""
+    return next(p for p in window.panels if isinstance(p, kind))
+
+
+def simulated(scratch: Path) -> None:
+    """Pictures of a session on the simulator."""
+    settings = replace(
+        RunSettings(),
+        montage=ELECTRODES,
+        subject="P07",
+        record=str(scratch / "recordings"),
+        lsl_out=True,
+        osc="127.0.0.1:9000",
+    )
+    with live(settings, scratch) as window:
+        wait(LONG_S)
+        window.session.send({"command": "leave_out", "channel": "T7"})
+        wait(3.0)
+        window.session.send({"command": "mark", "label": "blink"})
+        wait(2.0)
+        keep(window, "live-dark")
+        theme.apply("light")
+        wait(1.0)
+        keep(window, "live-light")
+        panel(window, StripPanel).show_page(1)
+        display_of(window.session).set(sweep=True, past_s=0.1)
+        wait(10.0)
+        keep(window, "live-sweep")
+        theme.apply("dark")
+
+
+def replayed(scratch: Path) -> None:
+    """Pictures of real EEG, 64 electrodes."""
+    file = Path(os.environ.get("RTBCI_DATA", "")) / REPLAY
+    if not os.environ.get("RTBCI_DATA") or not file.is_file():
+        sys.stdout.write("RTBCI_DATA names no folder with EEGMMIDB: no picture of a replay\n")
+        return
+    settings = replace(RunSettings(), source=SourceSettings(kind="replay", name=str(file)))
+    with live(settings, scratch) as window:
+        display_of(window.session).set(scale_uv=50.0)
+        wait(LONG_S)
+        keep(window, "live-64")
+        panel(window, SignalsPanel).show_view("head")
+        panel(window, StripPanel).show_page(1)
+        wait(2.0)
+        keep(window, "live-head")
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {"simulated": simulated, "replayed": replayed}
+
+
+def main() -> None:
+    """Make all pictures, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", nargs="*", choices=[*PICTURES, []], help="all where none is named")
+    which = parser.parse_args().which or list(PICTURES)
+    app = QApplication([])
+    app.setStyle("Fusion")
+    theme.apply("dark", 1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_RUNTIME_DIR"] = folder
+        for name in which:
+            PICTURES[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
