@@ -240,7 +240,7 @@ class _Session:
             labels = wanted_classes(self.settings.classes, self.settings.source)
             return online_decoder(
                 self.profile,
-                info.electrodes,
+                info.decoder_channels,
                 self.settings.session,
                 labels,
                 source_rate=info.rate,

@@ -201,7 +201,7 @@ def rebuild(recording: Recording, device: Device = "auto") -> Pipeline:
     if recording.extra["decoder"] is not None:
         profile = open_profile(recording.files.folder / DECODER_FOLDER)
         labels = recording.extra["classes"]
-        decoder = online_decoder(profile, recording.info.electrodes, recording.config, labels)
+        decoder = online_decoder(profile, recording.info.decoder_channels, recording.config, labels)
     skipped = frozenset(
         command.values["token"]
         for command in recording.commands()

@@ -27,7 +27,6 @@ from rtbci.calibration.scoring.metrics import Metrics
 from rtbci.calibration.selection.auto import Choice
 from rtbci.calibration.selection.contest import Contest, Evidence
 from rtbci.calibration.selection.stack import Stack, stack
-from rtbci.calibration.signal.regression import reference_electrodes
 from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.types import FloatArray
 
@@ -123,7 +122,7 @@ def finish(
         chosen=choice.lines(),
         metrics=metrics.rounded(),
         patterns=find_patterns(fitted, in_fit, seen.bands_hz, data.used, data.names),
-        regressed=reference_electrodes(data.tracks[0].electrodes) if seen.regress == "rim" else (),
+        regressed=data.tracks[0].references if seen.regress == "rim" else (),
         montage=data.tracks[0].electrodes,
         rejected=tuple(Rejected(why, n) for why, n in data.rejected.items()),
         learned=data.learned,

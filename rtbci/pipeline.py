@@ -13,7 +13,7 @@ so results do not depend, in a single bit, on how the rows were cut into chunks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import numpy as np
@@ -197,8 +197,14 @@ class Pipeline:
         self._hop = round(config.token.hop_s * rate)
         self._window = round(config.token.window_s * rate)
         n = len(info.eeg)
-        self._columns = np.array(info.eeg, dtype=np.intp)
+        self._n = n
+        self._columns = np.array(info.eeg + info.aside, dtype=np.intp)
         self._preprocess = Preprocessor(info.rate, n, config.preprocess, names=info.electrodes)
+        # EOG and EMG go through the same filters, but for the reference of the scalp.
+        plain = replace(config.preprocess, reference="none")
+        self._beside = Preprocessor(info.rate, len(info.aside), plain) if info.aside else None
+        self._aside = MirrorRing(2 * self._hop, len(info.aside))
+        self._all_aside = np.ones(len(info.aside), dtype=np.bool_)
         self._health = HealthMonitor(info, config.health)
         self._ring = MirrorRing(round(config.token.history_s * rate), n)
         self._times = MirrorRing(max(8, round(2 * info.rate)), 1, dtype=np.float64)
@@ -315,6 +321,9 @@ class Pipeline:
     def _begin_segment(self) -> None:
         """Forget filters, rings and caches; tokens are counted on."""
         self._preprocess.reset()
+        if self._beside is not None:
+            self._beside.reset()
+        self._aside.reset()
         self._health.reset()
         self._ring.reset()
         self._times.reset()
@@ -336,8 +345,9 @@ class Pipeline:
                 state.first_time = float(times[0])
             due = self._preprocess.ready((self.segment.ticks + 1) * self._hop - 1)
             take = min(len(rows) - at, max(1, due - self.segment.fed))
-            block = rows[at : at + take]
+            block = rows[at : at + take, : self._n]
             made = self._preprocess.push(block, self._good)
+            aside = self._push_aside(rows[at : at + take, self._n :], len(made.signal))
             self._times.write(times[at : at + take, None])
             self._health.push(block, made.filtered)
             self.segment.fed += take
@@ -346,20 +356,27 @@ class Pipeline:
             # NB: where the rate goes up, the row that completes a hop can complete the first
             # output row of the next one, too; the tick must not see it.
             whole = (self.segment.ticks + 1) * self._hop - self.segment.produced
-            self._write(made, 0, min(whole, len(made.signal)))
+            self._write(made, aside, 0, min(whole, len(made.signal)))
             if self.segment.fed >= due:
                 self.segment.ticks += 1
                 self._tick(start + at - 1 if real else start, out)
-                self._write(made, whole, len(made.signal))
+                self._write(made, aside, whole, len(made.signal))
         if len(rows):
             state.last_row = rows[-1].copy()
             state.last_time = float(times[-1])
 
-    def _write(self, made: Preprocessed, first: int, stop: int) -> None:
+    def _push_aside(self, rows: FloatArray, made: int) -> FloatArray:
+        """Filter the rows of EOG and EMG; as many come out as of the electrodes."""
+        if self._beside is None:
+            return np.zeros((made, 0), dtype=np.float32)
+        return self._beside.push(rows, self._all_aside).signal
+
+    def _write(self, made: Preprocessed, aside: FloatArray, first: int, stop: int) -> None:
         """Take rows ``first`` to ``stop`` of what the preprocessing made."""
         if stop <= first:
             return
         self._ring.write(made.signal[first:stop])
+        self._aside.write(aside[first:stop])
         if self.watch is not None:
             times = self._times_of(self.segment.produced, stop - first)
             self.watch(made.signal[first:stop], times, self.segment.produced == 0)
@@ -394,7 +411,8 @@ class Pipeline:
         for change in changes:
             out(change)
         if self.decoder is not None:
-            self.decoder.push(self._ring.view(self._hop))
+            electrodes, aside = self._ring.view(self._hop), self._aside.view(self._hop)
+            self.decoder.push(np.hstack((electrodes, aside)) if aside.size else electrodes)
         if self._ring.size < self._window:
             return
         if returned.any():

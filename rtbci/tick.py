@@ -111,7 +111,11 @@ class Decoder(Protocol):
         """Forget everything; called at a new segment."""
 
     def push(self, block: FloatArray) -> None:
-        """Take one hop of preprocessed signal, shape (n_hop, n_electrodes), µV, model's rate."""
+        """Take one hop of preprocessed signal, µV, at the model's rate.
+
+        Shape (n_hop, n_electrodes), and after the electrodes EOG and EMG where the stream has
+        them (:attr:`rtbci.types.StreamInfo.decoder_channels`).
+        """
 
     def decode(self, good: BoolArray) -> tuple[npt.NDArray[np.float64], str]:
         """Class probabilities, shape (n_classes,), and the reason to abstain ('' when valid)."""

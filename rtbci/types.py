@@ -111,6 +111,17 @@ class StreamInfo:
         """Names of the EEG channels, in the order of the columns."""
         return tuple(self.channels[i].name for i in self.eeg)
 
+    @property
+    def aside(self) -> tuple[int, ...]:
+        """Columns of the EOG and EMG channels: a decoder may take them out of the others."""
+        kinds = (ChannelType.EOG, ChannelType.EMG)
+        return tuple(i for i, c in enumerate(self.channels) if c.type in kinds)
+
+    @property
+    def decoder_channels(self) -> tuple[str, ...]:
+        """Names of the columns that a decoder gets: the electrodes, then EOG and EMG."""
+        return (*self.electrodes, *(self.channels[i].name for i in self.aside))
+
 
 CUE_ORIGIN = "cue"
 """Origin of a marker that stands for something this program has shown to the user."""

@@ -41,7 +41,6 @@ from rtbci.calibration.reading.trials import (
 from rtbci.calibration.scoring.accuracy import balanced_accuracy, trial_begin
 from rtbci.calibration.scoring.cross_validation import Fold, Folds
 from rtbci.calibration.selection.contest import Contest, Entry, Evidence
-from rtbci.calibration.signal.regression import reference_electrodes
 from rtbci.calibration.signal.streaming import LOW, ViewConfig
 from rtbci.config import PreprocessConfig
 from rtbci.filters import low_pass_corner
@@ -281,7 +280,7 @@ def _rim_in_band(scored: Scored, rim: Sequence[str]) -> Control:
 
 
 def _clean(scored: Scored) -> Control:
-    references = reference_electrodes(scored.tracks[0].electrodes)
+    references = scored.tracks[0].references
     if not references or set(scored.electrodes) <= set(references):
         return _row(scored, CENTRAL_CLEAN_NAME, (), LOW, None, "no electrode to regress on here")
     evidence = _course(scored, scored.electrodes, _LOW_CLEAN_VIEW)
@@ -300,7 +299,7 @@ def _high(scored: Scored, every: Sequence[str]) -> Control:
 
 def _not_regressed(scored: Scored) -> Control:
     name, view = _raw_view(scored.view_name), scored.view
-    references = reference_electrodes(scored.tracks[0].electrodes)
+    references = scored.tracks[0].references
     if name not in scored.tracks[0].signals:
         return _row(scored, RAW_NAME, (), view, None, "it is never regressed")
     if not references or set(scored.electrodes) <= set(references):

@@ -18,7 +18,6 @@ from rtbci.calibration.decoders.catalogue import ts_lr
 from rtbci.calibration.reading.cohort import Trials
 from rtbci.calibration.reading.trials import Cue, TrialConfig, cut, rim_electrodes
 from rtbci.calibration.selection.contest import Contest, Entry
-from rtbci.calibration.signal.regression import reference_electrodes
 from rtbci.calibration.signal.streaming import LOW, ViewConfig
 from rtbci.config import PreprocessConfig
 
@@ -80,7 +79,7 @@ def rows(
     high = next(
         (v for v in views(preprocess).values() if v.bands_hz[0][0] == control.HIGH_HZ), None
     )
-    regressed = bool(reference_electrodes(there))
+    regressed = bool(trials.tracks[0].references)
     no_rim, nothing = "no such electrodes here", "no electrode to regress on here"
     before = tuple(replace(c, time=c.time - trial.trial_s[1]) for c in trials.cues)
     wanted: dict[str, tuple[Callable[[], Any] | None, ViewConfig, tuple[str, ...], str]] = {

@@ -224,7 +224,7 @@ def live_decoder(
 ) -> Callable[[StreamInfo], Decoder]:
     """What makes a profile's decoder once the stream is known, as a live session does."""
     return lambda info: online_decoder(
-        profile, info.electrodes, config, labels, online, source_rate=info.rate
+        profile, info.decoder_channels, config, labels, online, source_rate=info.rate
     )
 
 

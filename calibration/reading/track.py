@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from rtbci.acquisition import Acquisition
 from rtbci.calibration.signal.learned import Learned
+from rtbci.calibration.signal.regression import reference_electrodes
 from rtbci.calibration.signal.streaming import CausalView, ViewConfig
 from rtbci.clock import Clock, ManualClock
 from rtbci.config import SessionConfig
@@ -62,6 +63,8 @@ class Track:
     markers : tuple of Marker
     health : tuple of ChannelHealth
         What was left out and why.
+    aside : tuple of str
+        Its EOG and EMG channels: regressed out, and not in ``signals``.
     """
 
     path: Path
@@ -74,6 +77,12 @@ class Track:
     token_good: BoolArray
     markers: tuple[Marker, ...]
     health: tuple[ChannelHealth, ...]
+    aside: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What a view with regression takes out of the electrodes."""
+        return reference_electrodes((*self.electrodes, *self.aside))
 
     def columns(self, electrodes: Sequence[str]) -> IndexArray:
         """Columns of some electrodes, in their order."""
@@ -112,13 +121,13 @@ class _Collector:
 
     def __init__(
         self,
-        electrodes: Sequence[str],
+        info: StreamInfo,
         rate: float,
         views: Mapping[ViewConfig, ViewConfig],
         learned: Learned | None = None,
     ) -> None:
-        every = range(len(electrodes))
-        self._views = {k: CausalView(every, rate, v, electrodes, learned) for k, v in views.items()}
+        every, stream = range(len(info.eeg)), info.decoder_channels
+        self._views = {k: CausalView(every, rate, v, stream, learned) for k, v in views.items()}
         self.seen = _Collected(blocks={kind: [] for kind in views})
         self._nothing = np.full(1, np.nan)
 
@@ -274,7 +283,7 @@ def follow(
 
     def collector(info: StreamInfo) -> _Collector:
         rate = config.preprocess.rate_hz
-        made.append((info, _Collector(info.electrodes, rate, shared, learned)))
+        made.append((info, _Collector(info, rate, shared, learned)))
         return made[0][1]
 
     times: list[float] = []
@@ -294,6 +303,7 @@ def follow(
         path=path,
         rate=info.rate,
         electrodes=info.electrodes,
+        aside=info.decoder_channels[n:],
         signals={
             name: _bands(whole[_kind(view)], shared[_kind(view)], view)
             for name, view in views.items()

@@ -68,6 +68,10 @@ class CheckData:
     times : ndarray, shape (n_rows,), s
     segment : ndarray, shape (n_rows,)
         Number of the segment of each row: no stretch goes across a gap.
+    aside : tuple of str
+        EOG and EMG channels.
+    beside : ndarray, shape (n_rows, n_aside), float32, µV
+        These after the causal chain.
     raw : ndarray, shape (n_raw, n_electrodes), float32, µV
     raw_rate : float
         Hz.
@@ -85,6 +89,8 @@ class CheckData:
     clean: FloatArray
     times: TimeArray
     segment: IndexArray
+    aside: tuple[str, ...]
+    beside: FloatArray
     raw: FloatArray
     raw_rate: float
     raw_times: TimeArray
@@ -258,7 +264,8 @@ class Kept:
     def data(self, parts: tuple[Stretch, ...], prompts: tuple[Stretch, ...]) -> CheckData:
         """All of it; row times are those of the tokens, filled up at the model's rate."""
         heard, info = self._listener, self._infos[0]
-        clean = np.concatenate(heard.blocks) if heard.blocks else np.zeros((0, len(info.eeg)))
+        n, nothing = len(info.eeg), np.zeros((0, len(info.decoder_channels)))
+        clean = np.concatenate(heard.blocks) if heard.blocks else nothing
         counts = [len(block) for block in heard.blocks]
         segment = np.repeat(np.array(heard.segments, dtype=np.int64), counts)
         times = np.full(len(clean), np.nan)
@@ -276,7 +283,9 @@ class Kept:
         return CheckData(
             electrodes=info.electrodes,
             rate=self._rate,
-            clean=clean[known].astype(np.float32),
+            clean=clean[known, :n].astype(np.float32),
+            aside=info.decoder_channels[n:],
+            beside=clean[known, n:].astype(np.float32),
             times=times[known],
             segment=segment[known],
             raw=self._raw,

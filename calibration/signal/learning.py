@@ -20,6 +20,7 @@ from rtbci.calibration.signal.check_measures import jaw
 from rtbci.calibration.signal.learned import Learned, Limit
 from rtbci.calibration.signal.regression import LIMIT_UV, reference_electrodes
 from rtbci.config import SessionConfig
+from rtbci.types import FloatArray
 
 Array64 = npt.NDArray[np.float64]
 
@@ -45,16 +46,17 @@ def learn(data: CheckData, name: str) -> Learned | None:
     """
     muscle = _muscle(data)
     limits = _limits(data, Learned(name, muscle=muscle))
-    references = reference_electrodes(data.electrodes)
+    stream = (*data.electrodes, *data.aside)
+    references = reference_electrodes(stream)
     moving = [r for label in MOVING for p in data.part(label) if (r := data.rows(p.start, p.stop))]
     if references and sum(r.stop - r.start for r in moving) >= LEAST_S * data.rate:
-        rows = np.concatenate([data.clean[r] for r in moving]).astype(np.float64)
-        at = [data.electrodes.index(c) for c in references]
+        rows = _stream(data)[np.concatenate([np.arange(r.start, r.stop) for r in moving])]
+        rows, at = rows.astype(np.float64), [stream.index(c) for c in references]
         near = np.clip(rows[:, at], -LIMIT_UV, LIMIT_UV)
         return Learned(
             name,
             references,
-            data.electrodes,
+            stream,
             _plain(near.T @ near / len(rows)),
             _plain(near.T @ rows / len(rows)),
             muscle,
@@ -85,7 +87,8 @@ def _muscle(data: CheckData) -> tuple[str, ...]:
 
 def _limits(data: CheckData, learned: Learned) -> tuple[Limit, ...]:
     """Half-way between the quiet signal and what was asked for, where that stands out."""
-    monitor = ArtefactMonitor(data.electrodes, data.rate, learned=learned)
+    stream = (*data.electrodes, *data.aside)
+    monitor = ArtefactMonitor(stream, data.rate, learned=learned)
     times, values = _course(data, monitor)
     quiet = _within(times, [(p.start + LATEST_S, p.stop) for p in data.part("eyes_open")])
     if not quiet.any():
@@ -115,16 +118,21 @@ def _limits(data: CheckData, learned: Learned) -> tuple[Limit, ...]:
 
 def _course(data: CheckData, monitor: ArtefactMonitor) -> tuple[Array64, Array64]:
     """What the flags see at the end of each block of the check."""
-    n_block = max(1, round(BLOCK_S * data.rate))
+    n_block, seen = max(1, round(BLOCK_S * data.rate)), _stream(data)
     times, values = [], []
     for number in np.unique(data.segment):
         rows = np.flatnonzero(data.segment == number)
         monitor.reset()
         for start in range(rows[0], rows[-1] + 2 - n_block, n_block):
-            monitor.push(data.clean[start : start + n_block])
+            monitor.push(seen[start : start + n_block])
             times.append(data.times[start + n_block - 1])
             values.append(monitor.measure())
     return np.array(times), np.array(values).reshape(len(times), len(monitor.features))
+
+
+def _stream(data: CheckData) -> FloatArray:
+    """What a decoder gets: the electrodes, then EOG and EMG."""
+    return np.hstack([data.clean, data.beside])
 
 
 def _peaks(data: CheckData, times: Array64, values: Array64, *labels: str) -> Array64 | None:
