@@ -6,6 +6,7 @@ little for receivers that are slow; a push never waits for them.
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import threading
 from collections.abc import Sequence
@@ -135,13 +136,19 @@ class LSLSink:
         return SinkFacts("lsl", f"{self._prefix}-decode", heard)
 
     def close(self) -> None:
-        """Say neutral and ended, and take the streams back; safe to call twice."""
+        """Say neutral and ended, and take the streams back; safe to call twice.
+
+        A stream that somebody receives stays announced, silent, until the process ends.
+        """
         state = self._state
         if state is None:
             return
         state.composer.state.ended = True
         _push_decode(state, state.composer.neutral())
         self.heartbeat()
+        for outlet in (state.decodes, state.forecasts, state.markers, state.heartbeats):
+            if outlet.have_consumers():
+                keep_for_ever(outlet)
         self._state = None
 
     def _outlet(
@@ -179,6 +186,15 @@ class LSLSink:
         if self._state is None:
             raise ValueError("open the sink before sending")
         return self._state
+
+
+def keep_for_ever(outlet: Any) -> None:
+    """Never let an outlet be destroyed; the system takes it back with the process.
+
+    liblsl can crash the process while it destroys an outlet that has receivers: its transfer
+    threads may be using what is freed (sccn/liblsl, issues 218 and 220).
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(outlet))
 
 
 def _push_decode(state: LslState, message: DecodeMessage) -> None:

@@ -21,6 +21,7 @@ import pytest
 
 from rtbci.clock import MonotonicClock
 from rtbci.config import OutputConfig
+from rtbci.sinks import lsl
 from rtbci.sinks.lsl import LSLSink
 from rtbci.types import Channel, Decode, Forecast, Marker, StreamInfo
 
@@ -345,6 +346,29 @@ def test_lsl_streams_say_what_the_document_says() -> None:
     finally:
         sink.close()
         sink.close()
+
+
+def test_a_stream_that_is_received_is_not_destroyed_under_its_receiver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Liblsl would crash the process in about one of a hundred times."""
+    kept: list[object] = []
+    really = lsl.keep_for_ever
+
+    def keep(outlet: object) -> None:
+        kept.append(outlet)
+        really(outlet)
+
+    monkeypatch.setattr(lsl, "keep_for_ever", keep)
+    for heard in (False, True):
+        prefix = f"rtbci-{uuid.uuid4().hex[:8]}"
+        sink = LSLSink(OutputConfig(), prefix=prefix, clock=MonotonicClock())
+        sink.open(INFO, CLASSES)
+        inbox = Inbox(prefix) if heard else None
+        if inbox is not None:
+            wait_for_heartbeats(sink, inbox, MonotonicClock())
+        sink.close()
+        assert len(kept) == (4 if heard else 0)
 
 
 def test_every_field_is_documented() -> None:
