@@ -56,7 +56,9 @@ def keep(widget: QWidget, name: str) -> None:
     image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
     pixels = rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
-    few = Image.fromarray(pixels).quantize(COLOURS, dither=Image.Dither.NONE)
+    # NB: this method keeps rare colours (the others mix the theme's red into its orange).
+    method = Image.Quantize.MAXCOVERAGE
+    few = Image.fromarray(pixels).quantize(COLOURS, method, dither=Image.Dither.NONE)
     IMAGES.mkdir(exist_ok=True)
     file = IMAGES / f"{name}.png"
     few.save(file, optimize=True)
@@ -68,7 +70,7 @@ def live(settings: RunSettings, scratch: Path) -> Iterator[AttachedWindow]:
     """Run a session and open its window."""
     engine = window_session.start(settings)
     try:
-        window = AttachedWindow(engine.wait(), Remembered(scratch / "window.ini"))
+        window = AttachedWindow(engine.wait(), Remembered(scratch / f"{engine.id}.ini"))
         window.resize(*SIZE)
         window.show()
         yield window
@@ -118,7 +120,7 @@ def replayed(scratch: Path) -> None:
         return
     settings = replace(RunSettings(), source=SourceSettings(kind="replay", name=str(file)))
     with live(settings, scratch) as window:
-        display_of(window.session).set(scale_uv=50.0)
+        display_of(window.session).set(average=True)
         wait(LONG_S)
         keep(window, "live-64")
         panel(window, SignalsPanel).show_view("head")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from rtbci.apps.gui.theme import SYSTEM
 from rtbci.apps.gui.view_models.display import BANDS, DisplaySettings
 
 THEMES = (SYSTEM, "dark", "light")
-MANY = 32
-"""With more channels than this a lane is only a few pixels high."""
 
 
 def default_file() -> Path:
@@ -63,9 +61,14 @@ class Remembered:
     def recordings(self, folder: str) -> None:
         self._store.setValue("recordings", folder)
 
-    def display(self, n_channels: int = 0) -> DisplaySettings:
-        """How signals were shown; at first larger where many channels share the height."""
-        plain = DisplaySettings(scale_uv=20.0 if n_channels > MANY else 50.0)
+    @property
+    def has_display(self) -> bool:
+        """Whether it is known how signals were shown."""
+        return self._store.contains("display/scale_uv")
+
+    def display(self) -> DisplaySettings:
+        """How signals were shown."""
+        plain = DisplaySettings()
         found: dict[str, Any] = {}
         for field in fields(DisplaySettings):
             value = self._store.value(f"display/{field.name}")
@@ -75,7 +78,7 @@ class Remembered:
                 found[field.name] = _read(field.name, str(value), getattr(plain, field.name))
             except (ValueError, IndexError):
                 return plain
-        return replace(plain, **found)
+        return DisplaySettings(**found)
 
     def keep_display(self, settings: DisplaySettings) -> None:
         """Remember how signals are shown."""

@@ -192,6 +192,16 @@ def test_a_channels_own_scale_follows_its_size() -> None:
     assert 4 * 15 < scales[0] < 8 * 20
 
 
+@pytest.mark.parametrize(("sd", "scale"), [(15.0, 50.0), (60.0, 200.0), (0.1, 10.0)])
+def test_the_common_scale_suits_the_signal(sd: float, scale: float) -> None:
+    data = noise(1500, 5)
+    data = ((data - 1e4) / 20 * sd).astype(np.float32)
+    signals = model()
+    assert signals.common_scale() is None
+    feed(signals, data, [])
+    assert signals.common_scale() == scale
+
+
 def test_a_notch_takes_the_mains_out() -> None:
     times = np.arange(2000) / RATE
     wave = np.sin(2 * np.pi * 50 * times)

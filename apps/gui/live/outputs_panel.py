@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from rtbci.apps.gui import theme
@@ -60,8 +60,10 @@ class OutputsPanel:
         self.stop = QPushButton()
         self.stop.setObjectName("danger")
         self.stop.setToolTip(t("decode.outputs.stop_tip"))
-        self.stop.setShortcut(QKeySequence(Qt.Key.Key_Escape))
         self.stop.clicked.connect(self.switch)
+        # NB: a button's own shortcut clicks it a tenth of a second late.
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self.stop)
+        self._escape.activated.connect(self.switch)
         self.widget.body.addWidget(holder)
         self.widget.body.addWidget(self.stop)
         self.tick()
@@ -92,10 +94,7 @@ class OutputsPanel:
         word = t("decode.outputs.resume" if outputs.stopped else "decode.outputs.stop")
         self.stop.setText(word if outputs.stopped else f"{word}   {t('decode.outputs.key')}")
         self.stop.setObjectName("primary" if outputs.stopped else "danger")
-        # NB: setText drops the shortcut; and Esc must not resume.
-        self.stop.setShortcut(
-            QKeySequence() if outputs.stopped else QKeySequence(Qt.Key.Key_Escape)
-        )
+        self._escape.setEnabled(not outputs.stopped)
         self.stop.style().polish(self.stop)
         self.widget.set_sub(t("decode.outputs.stopped") if outputs.stopped else "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -75,16 +75,21 @@ class Chip(QFrame):
 
 
 class NoteField(QLineEdit):
-    """A line to write a note in; Enter sends it, Esc leaves it."""
+    """A line to write a note in; Enter sends it, Esc leaves it (and stops the outputs, as ever)."""
 
     left = Signal()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        """Leave at Esc."""
-        if event.key() == Qt.Key.Key_Escape:
+    def event(self, event: QEvent) -> bool:
+        """Leave at Esc, and let the window's own shortcut have it, too."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.key() == Qt.Key.Key_Escape
+        ):
             self.left.emit()
-        else:
-            super().keyPressEvent(event)
+            event.ignore()
+            return False
+        return super().event(event)
 
 
 class TopBar(QWidget):

@@ -50,6 +50,7 @@ from rtbci.apps.gui.live.top_bar import TopBar
 from rtbci.apps.gui.remembered import THEMES, Remembered
 from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.session_state import Life, SessionStateModel
+from rtbci.apps.gui.view_models.signals import SignalsModel
 from rtbci.apps.gui.widgets.card import Card
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class LiveWindow(QMainWindow):
             before.stop()
         self.session = session
         self._model = session.model(SessionStateModel)
-        display_of(session).put(self.remembered.display(len(session.info.electrodes)))
+        self._fitted = self.remembered.has_display
+        display_of(session).put(self.remembered.display())
         self._build()
         self.bridge = Bridge(session, lambda: self.panels, self)
         self.bridge.polled.connect(self._polled)
@@ -219,6 +221,11 @@ class LiveWindow(QMainWindow):
 
     def _polled(self, _update: Update) -> None:
         self.banner.refresh()
+        if not self._fitted:
+            scale = self.session.model(SignalsModel).common_scale()
+            if scale is not None:
+                self._fitted = True
+                display_of(self.session).set(scale_uv=scale)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         """Give the signals their share of a narrow window."""

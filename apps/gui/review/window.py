@@ -36,7 +36,7 @@ from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.decode_panels import DecodePanel, EvidencePanel
 from rtbci.apps.gui.live.display_control import display_of
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.remembered import MANY, Remembered
+from rtbci.apps.gui.remembered import Remembered
 from rtbci.apps.gui.review.cards import ElectrodesCard, FactsCard, HappenedCard, LatencyCard
 from rtbci.apps.gui.review.instant import recorded_session, show_decodes
 from rtbci.apps.gui.review.report import ReportWriter
@@ -48,7 +48,7 @@ from rtbci.apps.gui.view_models.display import SCALES_UV, WINDOWS_S
 from rtbci.apps.gui.view_models.forecast import ForecastModel
 from rtbci.apps.gui.view_models.history import History
 from rtbci.apps.gui.view_models.review import ReviewModel
-from rtbci.apps.gui.view_models.signals import SignalsModel
+from rtbci.apps.gui.view_models.signals import MANY, SignalsModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.report.material import NOBODY
 from rtbci.apps.report.words import clock
@@ -78,7 +78,7 @@ class ReviewWindow(QMainWindow):
         self.signals = self.session.model(SignalsModel)
         self._history = History(self.session.view, self.signals)
         self._control = display_of(self.session)
-        self._control.put(remembered.display(len(self.signals.names)))
+        self._control.put(remembered.display())
         self._control.set(past_s=None)
         if len(self.signals.names) > MANY:
             self._control.set(scale_uv=None)  # lanes so low need each channel's own size

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtbci.apps.gui.view_models.display import (
+    SCALES_UV,
     WINDOWS_S,
     DisplayFilter,
     DisplaySettings,
@@ -32,6 +33,10 @@ WARM_UP_S = 5.0
 """Rows that filters see before the first one that is shown."""
 BREAK = 1.5
 """Rows that lie further apart than so many of them have a gap between them."""
+FIT_S = 3.0
+"""Signal from which a scale is chosen."""
+MANY = 32
+"""With more channels than this a lane is only a few pixels high."""
 MARKS = 2000
 """Markers and gaps that are kept, each."""
 SEGMENT_S = TimelineConfig().bridge_s
@@ -178,6 +183,18 @@ class SignalsModel:
         rows = self._shown.view(n)
         spread = np.median(np.abs(rows - np.median(rows, axis=0)), axis=0) * (6 * 1.4826)
         return np.asarray(np.maximum(spread, 1.0), dtype=np.float32)
+
+    def common_scale(self) -> float | None:
+        """One of the usual scales that suits the electrodes; None before there is signal enough.
+
+        Where there are many channels, lines may reach over their neighbours.
+        """
+        n = self.n_electrodes
+        if n == 0 or self._shown.size < FIT_S * self.rate or not self.good.any():
+            return None
+        size = float(np.median(self.own_scales()[:n][self.good]))
+        wanted = size * (0.5 if n > MANY else 0.9)
+        return min(SCALES_UV, key=lambda scale: abs(np.log(scale / wanted)))
 
     def _take_event(self, event: dict[str, Any]) -> None:
         kind, begun = event["event"], self.begun or 0.0

@@ -14,6 +14,8 @@ from rtbci.apps.gui.widgets.traces import Lanes, band, draw, path
 
 BAND_ALPHAS = (0.17, 0.24)
 """Of the 90 % band, and of the 50 % band on top of it."""
+DENSE_PX = 14
+"""In lanes lower than this, bands lie over their neighbours' and are half as strong."""
 
 
 class ForecastPicture:
@@ -53,7 +55,7 @@ class ForecastPicture:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         known = np.flatnonzero(np.isfinite(shown.mean).all(axis=0))
         if not overlaid:
-            self._paint_bands(painter, shown, lanes, per_s, known)
+            self._paint_bands(painter, shown, lanes, axis, known)
         x = (shown.times - shown.time) * per_s
         y = lanes.y(shown.mean[:, known], known)
         ink = theme.colour(theme.palette().good, 0.55 if overlaid else 1.0)
@@ -73,13 +75,14 @@ class ForecastPicture:
         painter: QPainter,
         shown: Shown,
         lanes: Lanes,
-        per_s: float,
+        axis: TimeAxis,
         known: npt.NDArray[np.intp],
     ) -> None:
-        x = (shown.band_times - shown.time) * per_s
+        x = (shown.band_times - shown.time) * axis.per_s
+        strength = 0.5 if lanes.height < theme.px(DENSE_PX) * axis.dpr else 1.0
         painter.setPen(Qt.PenStyle.NoPen)
         for (low, high), alpha in zip(((0, 3), (1, 2)), BAND_ALPHAS, strict=True):
-            painter.setBrush(theme.colour(theme.palette().good, alpha))
+            painter.setBrush(theme.colour(theme.palette().good, strength * alpha))
             bottom, top = (
                 lanes.y(shown.bands[low][:, known], known),
                 lanes.y(shown.bands[high][:, known], known),
