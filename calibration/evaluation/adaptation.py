@@ -23,7 +23,7 @@ from rtbci.calibration.evaluation.paired import Interval, bootstrap
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.learner import Learner
-from rtbci.calibration.reading.cohort import CUES, Session, find_sessions, read_session
+from rtbci.calibration.reading.cohort import find_sessions, read_session
 from rtbci.calibration.reading.trials import TrialConfig, Windows, cut, motor_electrodes
 from rtbci.calibration.scoring.accuracy import balanced_accuracy
 from rtbci.config import SessionConfig
@@ -141,7 +141,8 @@ class AdaptationTable:
     Attributes
     ----------
     rows : dict
-        By decoder, by ``SUBJECT, TASK``, by pair of recordings, what :func:`compare_online` gave.
+        By decoder, by subject, by pair of recordings of the same task: what
+        :func:`compare_online` gave.
     """
 
     rows: dict[str, dict[str, dict[str, Mapping[str, Followed]]]] = field(default_factory=dict)
@@ -265,7 +266,7 @@ def evaluate_adaptation(
                     n_classes,
                 )
             if pairs:
-                table.rows[name][_who(session)] = pairs
+                table.rows[name].setdefault(session.subject, {}).update(pairs)
     if not any(table.rows.values()):
         raise BadInputError(
             "no subject has two recordings of the same task with at least "
@@ -291,7 +292,3 @@ def _usable_runs(windows: Windows, n_classes: int) -> list[int]:
         int(run): Counter(windows.y[windows.run == run].tolist()) for run in np.unique(windows.run)
     }
     return [r for r, n in counts.items() if all(n[c] >= MIN_TRIALS for c in range(n_classes))]
-
-
-def _who(session: Session) -> str:
-    return session.subject if session.task == CUES else f"{session.subject}, {session.task}"

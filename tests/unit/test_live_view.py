@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import time
 from dataclasses import fields, replace
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 
 from rtbci.errors import BadInputError
 from rtbci.live import layout, registry
-from rtbci.live.layout import RingShape
 from rtbci.live.memory import MemoryView
 from rtbci.live.reader import LiveView
 from rtbci.live.registry import EVENTS_FILE, VIEW_FILE, SessionEntry
@@ -187,40 +186,42 @@ def test_many_channels_are_kept_for_a_shorter_time() -> None:
     assert ring_seconds(20000.0, 1024) == 12.0
 
 
-def _write_for_ever(path: Path, ready: Event, enough: Event) -> None:
-    shapes = {"ring": RingShape(32, {"a": ("i8", (16,)), "b": ("i8", ())})}
-    ring = layout.create(path, {}, 0, shapes).rings["ring"]
-    ready.set()
-    rng, at = np.random.default_rng(0), 0
-    while not enough.is_set():
-        n = int(rng.integers(1, 40))
-        rows = np.arange(at, at + n)
-        ring.write(a=np.repeat(rows[:, None], 16, axis=1), b=rows)
-        at += n
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from rtbci.live import layout
+from rtbci.live.layout import RingShape
+
+shapes = {"ring": RingShape(32, {"a": ("i8", (16,)), "b": ("i8", ())})}
+ring = layout.create(Path(sys.argv[1]), {}, 0, shapes).rings["ring"]
+print("ready", flush=True)
+rng, at = np.random.default_rng(0), 0
+while True:
+    n = int(rng.integers(1, 40))
+    rows = np.arange(at, at + n)
+    ring.write(a=np.repeat(rows[:, None], 16, axis=1), b=rows)
+    at += n
+"""
 
 
 def test_a_reader_in_another_process_never_sees_a_torn_row(tmp_path: Path) -> None:
     """The writer is as fast as it can be, on a ring so small that it laps the reader often."""
-    context = multiprocessing.get_context("spawn")
-    ready, enough = context.Event(), context.Event()
     path = tmp_path / "ring.bin"
-    writer = context.Process(target=_write_for_ever, args=(path, ready, enough))
-    writer.start()
-    try:
-        assert ready.wait(100.0)
-        ring = layout.attach(path).rings["ring"]
-        seen = lapped = whole = 0
-        while whole < 2000 or seen < 10 * ring.capacity:
-            start, got = ring.read(seen)
-            lapped += start > seen
-            whole += len(got["b"]) > 0
-            wanted = np.arange(start, start + len(got["b"]))
-            np.testing.assert_array_equal(got["b"], wanted)
-            np.testing.assert_array_equal(got["a"], np.repeat(wanted[:, None], 16, axis=1))
-            seen = start + len(got["b"])
-            assert writer.is_alive()
-    finally:
-        enough.set()
-        writer.join()
-        writer.close()
-    assert lapped > 0
+    with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+            ring = layout.attach(path).rings["ring"]
+            seen = lapped = whole = 0
+            while whole < 2000 or lapped == 0:
+                start, got = ring.read(seen)
+                lapped += start > seen
+                whole += len(got["b"]) > 0
+                wanted = np.arange(start, start + len(got["b"]))
+                np.testing.assert_array_equal(got["b"], wanted)
+                np.testing.assert_array_equal(got["a"], np.repeat(wanted[:, None], 16, axis=1))
+                seen = start + len(got["b"])
+                assert writer.poll() is None
+        finally:
+            writer.kill()
