@@ -6,8 +6,11 @@ Concurrency: one thread; the engine is another process, and what takes long happ
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -27,6 +30,9 @@ PACKAGES = (
     "libxcb-xinerama0"
 )
 """What Qt needs of a Debian or Ubuntu that has no desktop."""
+
+ANSWER_S = 5.0
+"""An X server that has not answered by then is not there."""
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,31 @@ def check_window() -> None:
         from rtbci.apps.gui.texts import t
 
         raise BadInputError(t("shell.app.no_display"))
+    if sys.platform.startswith("linux") and not answers(os.environ):
+        from rtbci.apps.gui.texts import t
+
+        raise BadInputError(t("shell.app.dead_display", display=os.environ.get("DISPLAY", "")))
+
+
+def answers(environment: Mapping[str, str]) -> bool:
+    """Whether the X server that Qt would take is there: where it is not, Qt ends the process.
+
+    Only servers of this machine are asked; of all others the answer is yes.
+    """
+    platform = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if platform not in ("", "xcb") or (not platform and environment.get("WAYLAND_DISPLAY")):
+        return True
+    host, _, number = environment.get("DISPLAY", "").rpartition(":")
+    if host not in ("", "unix"):
+        return True
+    path = f"/tmp/.X11-unix/X{number.partition('.')[0]}"  # noqa: S108 - where X servers listen
+    return any(_connects(place) for place in (path, f"\0{path}"))
+
+
+def _connects(place: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.settimeout(ANSWER_S)
+        return server.connect_ex(place) == 0
 
 
 def application(theme: str = "auto") -> QApplication:
