@@ -143,7 +143,8 @@ def parse_montage(text: str) -> tuple[str, ...]:
     ----------
     text : str
         ``openbci-cyton``, a path (names separated by blanks, commas or lines; ``#`` begins a
-        comment), or ``C3,Cz,C4``.  ``-`` or ``none`` stands for a channel without electrode.
+        comment), or ``C3,Cz,C4``, which named montages may be among.  ``-`` or ``none`` stands for
+        a channel without electrode.
 
     Returns
     -------
@@ -159,7 +160,11 @@ def parse_montage(text: str) -> tuple[str, ...]:
     if known is not None:
         return known
     if "," in text:
-        parts = [part.strip() for part in text.split(",")]
+        parts = [
+            name
+            for part in map(str.strip, text.split(","))
+            for name in MONTAGES.get(part.lower(), (part,))
+        ]
     elif Path(text).is_file():
         try:
             lines = Path(text).read_text(encoding="utf-8").splitlines()

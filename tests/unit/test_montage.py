@@ -157,3 +157,9 @@ def test_apply_montage_makes_eeg_of_a_stream_that_has_none() -> None:
     out = apply_montage(info, ["Cz"])
     assert out.electrodes == ("Cz",)
     assert out.channels[1].type is ChannelType.TRIG
+
+
+def test_a_named_montage_may_be_part_of_a_list() -> None:
+    assert parse_montage("motor-3, Fp1") == ("C3", "Cz", "C4", "Fp1")
+    with pytest.raises(BadInputError, match="named twice: Cz"):
+        parse_montage("motor-3,Cz")
