@@ -1,8 +1,8 @@
 """Make the pictures of the documentation from real sessions: ``python docs/make_screenshots.py``.
 
-Each picture shows a session that runs while it is made: the simulator's, and a replay of real EEG
-where the environment variable RTBCI_DATA names a folder that has some.  Nothing in them is drawn by
-hand.  No display is needed.
+Each picture shows a session that runs while it is made: the simulator's, a calibration of the
+simulated subject, and a replay of real EEG where the environment variable RTBCI_DATA names a folder
+that has some.  Nothing in them is drawn by hand.  No display is needed.
 """
 
 from __future__ import annotations
@@ -26,17 +26,30 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rtbci.apps import window_session
+from rtbci.apps.calibration_score import Job, Worker, do
 from rtbci.apps.gui import theme
+from rtbci.apps.gui.calibration.notes import check_note
+from rtbci.apps.gui.calibration.presenter import QtPresenter
+from rtbci.apps.gui.calibration.session import GuidedSession
+from rtbci.apps.gui.calibration.store import BlockDone, GuidedState, Plan, TrialShown
+from rtbci.apps.gui.calibration.window import CalibrationWindow
 from rtbci.apps.gui.live.attached import AttachedWindow
 from rtbci.apps.gui.live.display_control import display_of
 from rtbci.apps.gui.live.signals_panel import SignalsPanel
 from rtbci.apps.gui.live.strip_panel import StripPanel
 from rtbci.apps.gui.remembered import Remembered
+from rtbci.apps.gui.texts import t
 from rtbci.apps.settings import RunSettings, SourceSettings
+from rtbci.calibration.protocol.config import BlockConfig, load_protocol
+from rtbci.calibration.protocol.rehearsal import SubjectSettings, rehearse
+from rtbci.clock import MonotonicClock
+from rtbci.montage import parse_montage
+from rtbci.recording.reader import open_recording
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1600, 900)
 ELECTRODES = "Fp1,Fp2,F3,F4,C5,C3,Cz,C4,C6,CP3,CP4,P3,P4,T7,O1,O2"
+CALIBRATED = "Fp1,Fp2,F7,F3,Fz,F4,F8,FC1,FC2,C3,Cz,C4,CP1,CP2,P3,P4,O1,O2,T7,T8"
 REPLAY = "motor_imagery/eegmmidb/S001/S001R04.edf"
 COLOURS = 256
 LONG_S = 80.0
@@ -129,7 +142,53 @@ def replayed(scratch: Path) -> None:
         keep(window, "live-head")
 
 
-PICTURES: dict[str, Callable[[Path], None]] = {"simulated": simulated, "replayed": replayed}
+def guided(scratch: Path) -> None:
+    """The verdict after two blocks of a calibration, on the simulated subject."""
+    montage = parse_montage(CALIBRATED)
+    two = replace(load_protocol("graz-2"), instructions=(), blocks=BlockConfig(count=2, trials=10))
+    who = SubjectSettings(montage=montage, seed=3, skill=0.5)
+    both = (load_protocol("signal-check"), two)
+    recording = rehearse(both, scratch, who, seed=1, subject="P07")
+    asked = Job("score", "P07", [str(recording)], [20], "auto", str(scratch / "profiles"), 100)
+    report, checked = do(asked)["report"], do(replace(asked, do="check"))
+    shown = [
+        TrialShown(m.label, m.time)
+        for m in open_recording(recording).markers()
+        if m.label in two.classes
+    ]
+    half = len(shown) // 2
+    state = GuidedState(Plan("P07", montage=CALIBRATED), recordings=[str(recording)])
+    state.blocks = [
+        BlockDone(n, str(recording), part[0].time, part[-1].time, tuple(part))
+        for n, part in ((1, shown[:half]), (2, shown[half:]))
+    ]
+    state.done = {"subject": f"P07 · {len(montage)} electrodes", "check": check_note(checked)}
+    state.done["practice"] = t("calibration.path.skipped")
+    state.done |= {f"block {n}": f"{half} trials" for n in (1, 2)}
+    state.looked, state.answers = [half, 2 * half], {"report": report, "check": checked}
+    presenter = QtPresenter(full_screen=False)
+    session = GuidedSession(
+        state,
+        scratch / "guided",
+        scratch,
+        start=window_session.start,
+        presenter=presenter,
+        clock=MonotonicClock(),
+        worker=Worker(),
+    )
+    window = CalibrationWindow(session, presenter, "simulator")
+    window.resize(*SIZE)
+    window.show()
+    wait(1.0)
+    keep(window, "calibration")
+    window.close()
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {
+    "simulated": simulated,
+    "replayed": replayed,
+    "guided": guided,
+}
 
 
 def main() -> None:
