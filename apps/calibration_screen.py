@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rtbci.apps.conductor_core import Stage
-from rtbci.apps.view import BAD, FAINT, FAIR, GOOD, NOISY_SD_UV, clock
+from rtbci.apps.times import stop_watch
+from rtbci.apps.view import BAD, FAINT, FAIR, GOOD, NOISY_SD_UV
 from rtbci.calibration.protocol.machine import Phase
 from rtbci.calibration.protocol.plan import Kind
 
@@ -119,7 +120,7 @@ def _header(stage: Stage) -> RenderableType:
         (f"  {stage.title}", FAINT),
         (f"  {section}" if section != stage.title else ""),
     )
-    left_s = f"{clock(stage.remaining_s)} left" if stage.phase is not None else ""
+    left_s = f"{stop_watch(stage.remaining_s)} left" if stage.phase is not None else ""
     line.add_row(left, Text(left_s, style=FAINT))
     rec = f"[{BAD}]● rec[/] {_end_of(stage.recording)}" if stage.recording else "not yet recording"
     return Panel(
@@ -213,7 +214,7 @@ def _feedback(stage: Stage, ignore: str) -> RenderableType:
     said = words((decode or {}).get("decision") or "") or "·"
     cue = f"{SIGNS.get(ignore, '')} {words(ignore)}" if ignore else ""
     return Group(
-        Align.center(Text(f"{clock(stage.remaining_s)}  want nothing", style=FAINT)),
+        Align.center(Text(f"{stop_watch(stage.remaining_s)}  want nothing", style=FAINT)),
         Text(""),
         Align.center(Text(said, style="bold")),
         grid,

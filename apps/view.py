@@ -20,6 +20,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rtbci.apps.times import stop_watch
+
 GOOD, FAIR, BAD, FAINT = "#2fbf9b", "#e8b13a", "#e0645c", "#8b96a5"
 CLASS_COLOURS = ("#56B4E9", "#E69F00", "#97a3b2", "#CC79A7", "#009E73")
 """Left hand, right hand, rest and so on: the colours of the window, safe for colour-blind eyes."""
@@ -113,13 +115,6 @@ def render(state: ViewState) -> RenderableType:
     return Group(*body)
 
 
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as on a stop watch."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:d}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
-
-
 def _header(status: dict[str, Any], state: ViewState) -> RenderableType:
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -129,7 +124,7 @@ def _header(status: dict[str, Any], state: ViewState) -> RenderableType:
         (status["source"], "bold"),
         (f"  {len(status['electrodes'])} electrodes · {status['rate']:g} Hz", FAINT),
     )
-    line.add_row(source, Text(clock(status["t_s"]), style="bold"))
+    line.add_row(source, Text(stop_watch(status["t_s"]), style="bold"))
     # NB: first what a narrow terminal must not cut off.
     titles = [f"[bold {BAD}]OUTPUTS STOPPED[/]"] if status["stopped"] else []
     if state.recording:
@@ -269,7 +264,7 @@ def _health(status: dict[str, Any]) -> RenderableType:
 
 def _messages(state: ViewState) -> RenderableType:
     lines = [
-        Text.assemble((f"{clock(t)} ", FAINT), (sentence, colour))
+        Text.assemble((f"{stop_watch(t)} ", FAINT), (sentence, colour))
         for t, sentence, colour in state.messages
     ]
     return Panel(Group(*lines), title="Messages", title_align="left", border_style=FAINT)

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from rtbci.apps.report.chart import VIEW, Values, drawing, line_path, thinned
+from rtbci.apps.times import on_an_axis
 
 TIME_STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 MOST_TICKS = 9
@@ -136,6 +137,4 @@ def time_ticks(start: float, stop: float) -> Iterable[tuple[float, str]]:
 def _tick(seconds: float, step: float) -> str:
     if step < 1:
         return f"{seconds:g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return on_an_axis(seconds)

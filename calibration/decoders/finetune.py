@@ -13,6 +13,7 @@ arrays; the weights beneath are named by their hash.
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -48,33 +49,11 @@ from rtbci.models.teg import TEG
 Mode = Literal["heads", "lora", "full"]
 RANK = 4
 HELD_BACK = 0.2
+_gently = partial(TrainConfig, weight_decay=0.0, smoothing=0.0, held_back=HELD_BACK)
 TRAINING: dict[Mode, TrainConfig] = {
-    "heads": TrainConfig(
-        epochs=30,
-        learning_rate=3e-4,
-        weight_decay=0.0,
-        smoothing=0.0,
-        held_back=HELD_BACK,
-        patience=5,
-    ),
-    "lora": TrainConfig(
-        epochs=12,
-        batch=16,
-        learning_rate=3e-4,
-        weight_decay=0.0,
-        smoothing=0.0,
-        held_back=HELD_BACK,
-        patience=3,
-    ),
-    "full": TrainConfig(
-        epochs=12,
-        batch=16,
-        learning_rate=3e-5,
-        weight_decay=0.0,
-        smoothing=0.0,
-        held_back=HELD_BACK,
-        patience=3,
-    ),
+    "heads": _gently(epochs=30, learning_rate=3e-4, patience=5),
+    "lora": _gently(epochs=12, batch=16, learning_rate=3e-4, patience=3),
+    "full": _gently(epochs=12, batch=16, learning_rate=3e-5, patience=3),
 }
 """No decay, no smoothing: the closed form that they begin at has both its size and its sharpness
 from trials left out."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rtbci.apps.gui.colours import PALETTES
-from rtbci.apps.gui.view_models.session_state import clock, describe, size
+from rtbci.apps.gui.view_models.session_state import describe, size
+from rtbci.apps.times import to_a_tenth
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_numbers_for_people() -> None:
         "96 MB",
         "3.2 GB",
     ]
-    assert clock(3661.04) == "1:01:01.0"
+    assert to_a_tenth(3661.04) == "1:01:01.0"
 
 
 def luminance(colour: str) -> float:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rtbci.apps.view import ViewState, clock, describe, render
+from rtbci.apps.times import stop_watch
+from rtbci.apps.view import ViewState, describe, render
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def test_before_the_first_rows_there_is_something_to_read() -> None:
 
 
 def test_the_clock_reads_like_a_stop_watch() -> None:
-    assert [clock(5), clock(65.9), clock(3725)] == ["00:05", "01:05", "1:02:05"]
+    assert [stop_watch(5), stop_watch(65.9), stop_watch(3725)] == ["00:05", "01:05", "1:02:05"]
 
 
 def test_evidence_shows_its_way_to_the_thresholds_and_what_is_flagged() -> None:

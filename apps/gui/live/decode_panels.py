@@ -18,6 +18,7 @@ from rtbci.apps.gui.widgets.card import Card, ElidedLabel
 from rtbci.apps.gui.widgets.class_bars import ClassBars
 from rtbci.apps.gui.widgets.evidence_chart import EvidenceChart
 from rtbci.apps.gui.widgets.share_bar import ShareBar
+from rtbci.apps.times import to_a_tenth
 
 HERTZ = 10.0
 """Decodes a second."""
@@ -303,7 +304,7 @@ class DecisionsPanel:
 
     def _cells(self, row: Decision) -> list[tuple[str, str]]:
         colours = theme.palette()
-        time = (clock(row.time), colours.text)
+        time = (to_a_tenth(row.time), colours.text)
         if row.outcome == "decided":
             what = (spoken(row.class_name), theme.class_colour(row.class_name, self._model.classes))
             if row.after_cue_s is None:
@@ -328,9 +329,3 @@ def tally_words(tally: Tally, any_row: bool) -> str:
     if tally.undecided:
         said.append(t("decode.decisions.sub_undecided", n=tally.undecided))
     return " · ".join(said)
-
-
-def clock(seconds: float) -> str:
-    """Give minutes and seconds of the session, to a tenth."""
-    minutes, rest = divmod(max(0.0, seconds), 60.0)
-    return f"{int(minutes):02d}:{rest:04.1f}"

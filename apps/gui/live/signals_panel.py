@@ -17,11 +17,11 @@ from rtbci.apps.gui.live.panel import Session
 from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.forecast import EVERY_S, LEAST_S, ForecastModel
 from rtbci.apps.gui.view_models.history import History
-from rtbci.apps.gui.view_models.session_state import stop_watch
 from rtbci.apps.gui.view_models.signals import SignalsModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.head_traces import HeadTraces
 from rtbci.apps.gui.widgets.sweep import SweepView
+from rtbci.apps.times import stop_watch
 
 VIEWS = ("stacked", "butterfly", "head")
 GAINS = (0.25, 0.5, 1.0, 2.0, 4.0)

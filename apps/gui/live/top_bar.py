@@ -19,8 +19,9 @@ from PySide6.QtWidgets import (
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
 from rtbci.apps.gui.texts import t
-from rtbci.apps.gui.view_models.session_state import Life, SessionStateModel, stop_watch
+from rtbci.apps.gui.view_models.session_state import Life, SessionStateModel
 from rtbci.apps.gui.widgets.card import ElidedLabel
+from rtbci.apps.times import stop_watch
 
 MARKERS = 4
 LATE_MS = 100.0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbci.apps.gui.texts import t
+from rtbci.apps.times import to_a_tenth
 
 if TYPE_CHECKING:
     from rtbci.apps.gui.view_models.update import Update
@@ -149,7 +150,7 @@ class SessionStateModel:
 def describe(event: dict[str, Any]) -> str:
     """One sentence for an event that a person should know of; empty for the others."""
     kind = event["event"]
-    when = clock(event.get("start_s", event.get("t_s", 0.0)))
+    when = to_a_tenth(event.get("start_s", event.get("t_s", 0.0)))
     if kind == "gap":
         kept = "kept" if event["bridged"] else "anew"
         return t(
@@ -169,22 +170,6 @@ def describe(event: dict[str, Any]) -> str:
     if kind in ("started", "status"):
         return ""
     return str(event.get("message", ""))
-
-
-def clock(seconds: float) -> str:
-    """Time of the session as on a stop watch, with a tenth of a second: ``12:42.6``."""
-    tenths = round(max(0.0, seconds) * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{minutes:02d}:{rest // 10:02d}.{rest % 10}"
-    return f"{hours}:{text}" if hours else text
-
-
-def stop_watch(seconds: float) -> str:
-    """``12:47``, or ``1:12:47``."""
-    minutes, rest = divmod(int(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
 def size(count: int) -> str:

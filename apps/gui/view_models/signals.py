@@ -9,7 +9,7 @@ A change of the filters is put on the whole ring at once, so what is on screen c
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -245,8 +245,3 @@ def breaks(times: TimeArray, rate: float) -> BoolArray:
     connected = np.ones(len(times), dtype=np.bool_)
     connected[:-1] = np.diff(times) <= BREAK / rate
     return connected
-
-
-def with_scale(settings: DisplaySettings, scale_uv: float | None) -> DisplaySettings:
-    """Give the same settings at another scale."""
-    return replace(settings, scale_uv=scale_uv)

@@ -13,6 +13,7 @@ from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.signals import GapMark, Mark, SignalsModel
 from rtbci.apps.gui.widgets.time_axis import Motion, TimeAxis
 from rtbci.apps.gui.widgets.traces import Lanes
+from rtbci.apps.times import on_an_axis
 from rtbci.classes import CLASSES
 
 NAME_PX, SMALL_PX = 12, 11
@@ -239,9 +240,9 @@ def times(painter: QPainter, axis: TimeAxis, plot: QRectF) -> None:
         if axis.motion is Motion.SCROLL:
             write(x, t("shell.signals.before", seconds=second))
         else:
-            write(x, clock(axis.time_at(x) - axis.origin))
+            write(x, on_an_axis(axis.time_at(x) - axis.origin))
     if axis.motion is Motion.STILL:
-        write(axis.x_now, clock(axis.now - axis.origin))
+        write(axis.x_now, on_an_axis(axis.now - axis.origin))
     elif axis.motion is Motion.SCROLL:
         write(axis.x_now, t("shell.signals.now"))
     if axis.ahead and axis.motion is not Motion.STILL:
@@ -253,11 +254,3 @@ def times(painter: QPainter, axis: TimeAxis, plot: QRectF) -> None:
             text = t("shell.signals.ahead_short", seconds=seconds_ahead)
         place = QRectF(plot.right() - room, plot.bottom() + theme.px(2), room, tall)
         painter.drawText(place, RIGHT, text)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds of the session, as on a stop watch; hours where there are any."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:d}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:d}:{rest:02d}"
