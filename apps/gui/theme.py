@@ -73,6 +73,19 @@ def px(pixels: float) -> int:
     return max(1, round(pixels * look.scale))
 
 
+def fit(window: QWidget, wide: float, high: float) -> None:
+    """Give a window its size at first, in pixels of a plain screen; never more than there is room.
+
+    Parameters
+    ----------
+    window : QWidget
+    wide, high : float
+        As :func:`px` takes them.
+    """
+    room = window.screen().availableSize()
+    window.resize(min(room.width(), px(wide)), min(room.height(), px(high)))
+
+
 def font(pixels: float = BODY_PX, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
     """Give the window's font at a size (before scaling) and weight; figures are tabular."""
     made = QFont(QApplication.font())

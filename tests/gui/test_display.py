@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
 
+from rtbci.apps.gui import theme
 from rtbci.apps.gui.app import answers
 
 pytestmark = pytest.mark.skipif(
@@ -53,3 +56,13 @@ def test_a_dead_display_is_a_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "does not answer" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_window_is_no_larger_than_its_screen(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    room = window.screen().availableSize()
+    theme.fit(window, 1e4, 1e4)
+    assert (window.width(), window.height()) == (room.width(), room.height())
+    theme.fit(window, 200, 100)
+    assert (window.width(), window.height()) == (theme.px(200), theme.px(100))

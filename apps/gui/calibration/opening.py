@@ -19,7 +19,7 @@ from rtbci.apps.gui.calibration.session import GuidedSession
 from rtbci.apps.gui.calibration.store import GuidedState, Plan, find_state, session_folder
 from rtbci.apps.gui.calibration.window import CalibrationWindow
 from rtbci.apps.gui.texts import t
-from rtbci.apps.gui.theme import px
+from rtbci.apps.gui.theme import fit
 from rtbci.apps.settings import SourceSettings
 from rtbci.clock import MonotonicClock
 from rtbci.config import SessionConfig
@@ -48,8 +48,7 @@ def open_calibration(
     app = application(theme)
     window = make_window(plan, record, config=config)
     sys.excepthook = partial(_say, window)
-    room = window.screen().availableGeometry()
-    window.resize(min(room.width(), px(WIDE_PX)), min(room.height(), px(HIGH_PX)))
+    fit(window, WIDE_PX, HIGH_PX)
     window.show()
     return app.exec()
 

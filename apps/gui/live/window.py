@@ -93,7 +93,7 @@ class LiveWindow(QMainWindow):
         super().__init__()
         self.remembered = remembered
         self.ask_on_close = ask_on_close
-        self.resize(theme.px(SIZE_PX[0]), theme.px(SIZE_PX[1]))
+        theme.fit(self, *SIZE_PX)
         geometry = remembered.geometry
         if geometry is not None:
             self.restoreGeometry(geometry)

@@ -91,7 +91,7 @@ class ReviewWindow(QMainWindow):
         self._timer.timeout.connect(self._run)
         stem = model.recording.files.stem
         self.setWindowTitle(t("review.title", stem=stem))
-        self.resize(theme.px(SIZE_PX[0]), theme.px(SIZE_PX[1]))
+        theme.fit(self, *SIZE_PX)
         self._build()
         self._shortcuts()
         self.timeline.valueChanged.connect(self._show)

@@ -78,7 +78,7 @@ class StartWindow(QMainWindow):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.panel)
         self.setCentralWidget(self.pages)
-        self.resize(theme.px(SIZE_PX[0]), theme.px(SIZE_PX[1]))
+        theme.fit(self, *SIZE_PX)
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._look)
