@@ -190,7 +190,7 @@ def pretrain(
             "name recordings and a folder (rtbci pretrain DATA... --out OUT), or a run to go on "
             "with (rtbci pretrain --resume OUT), which takes everything else from there."
         )
-    from rtbci.models.pretrain import train
+    from rtbci.models.pretrain.training import train
 
     with progress_bar(not as_json) as tell:
 
@@ -236,7 +236,7 @@ def evaluate_forecast(
     """Forecast error by horizon beside AR, ridge, their blend, persistence and filter-and-hold."""
     from rtbci.apps.assemble import limit_threads
     from rtbci.models.checkpoint import DEFAULT, find_checkpoint, load_checkpoint
-    from rtbci.models.pretrain.evaluate import evaluate_forecast as evaluate
+    from rtbci.models.pretrain.evaluation.forecast import evaluate_forecast as evaluate
 
     limit_threads()
     checkpoint = load_checkpoint(find_checkpoint(model or DEFAULT))

@@ -11,7 +11,7 @@ eq. 9 and in Velickovic et al., arXiv 1710.10903).  The paper does not say how i
 follows the sum: GAT's ELU is ours, and so is a gate for each node's features in the mean.  Without
 it left and right are told apart by the attention alone, which a thousand trials did not teach it
 (0.50 on left-out subjects).  Gates learned by gradient alone did no better; they hold the
-closed-form start of :mod:`rtbci.models.pretrain.decode` (0.71).  The encoder never mixes
+closed-form start of :mod:`rtbci.models.pretrain.tasks.imagery` (0.71).  The encoder never mixes
 electrodes, so what this head does not read can't reach it.
 """
 

@@ -29,9 +29,9 @@ from rtbci.errors import BadInputError
 from rtbci.filters import CausalFilter
 from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.config import ModelConfig
-from rtbci.models.pretrain.data import Cue, Prepared, RawRecording, is_held_out
-from rtbci.models.pretrain.decode import CLASSES, collect_trials, log_odds
-from rtbci.models.pretrain.read import read_raw, recordings_in
+from rtbci.models.pretrain.corpus.prepared import Cue, Prepared, RawRecording, is_held_out
+from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
+from rtbci.models.pretrain.tasks.imagery import CLASSES, collect_trials, log_odds
 from rtbci.normalise import RunningNorm
 from rtbci.preprocess import Preprocessor
 from rtbci.types import BoolArray, IndexArray

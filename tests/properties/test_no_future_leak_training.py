@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from rtbci.models.baselines import RidgeFit, history_features
 from rtbci.models.config import preset
-from rtbci.models.pretrain.data import Prepared, RawRecording, phase_of, prepare
-from rtbci.models.pretrain.features import Batches
-from rtbci.models.pretrain.linear import N_FOLDS, LinearFloor
+from rtbci.models.pretrain.corpus.prepared import Prepared, RawRecording, phase_of, prepare
+from rtbci.models.pretrain.training.batches import Batches
+from rtbci.models.pretrain.training.linear import N_FOLDS, LinearFloor
 from rtbci.models.ridge import LAYOUT
 from rtbci.models.tokens import normalise, token_window
 from rtbci.preprocess import Preprocessor

@@ -26,9 +26,9 @@ from rtbci.errors import BadInputError
 from rtbci.models.checkpoint import Checkpoint, save_checkpoint
 from rtbci.models.config import preset
 from rtbci.models.eegpt import EEGPT
-from rtbci.models.pretrain import decode
-from rtbci.models.pretrain.data import Prepared, RawRecording
-from rtbci.models.pretrain.read import read_raw
+from rtbci.models.pretrain.corpus.prepared import Prepared, RawRecording
+from rtbci.models.pretrain.corpus.read import read_raw
+from rtbci.models.pretrain.tasks import imagery
 from rtbci.preprocess import Preprocessor
 from rtbci.types import FloatArray
 
@@ -37,7 +37,7 @@ NAMES = (*LEFT_SIDE, *RIGHT_SIDE, *MOTOR)
 ON_THE_LEFT = np.array([int(name[-1]) % 2 for name in NAMES], dtype=bool)
 RATE = 160  # as EEGMMIDB, so that the chain resamples
 EVERY_S = 5
-TINY = preset("tiny", electrodes=NAMES, classes=decode.CLASSES)
+TINY = preset("tiny", electrodes=NAMES, classes=imagery.CLASSES)
 
 
 def brain(seed: int, labels: list[int], *, gaze_uv: float, rhythm_uv: float) -> FloatArray:
@@ -92,9 +92,9 @@ def behind_the_chain(raw: RawRecording) -> Prepared:
     )  # fmt: skip
 
 
-def trials_of(network: EEGPT, path: Path, subject: str) -> decode.Trials:
+def trials_of(network: EEGPT, path: Path, subject: str) -> imagery.Trials:
     recordings = [behind_the_chain(raw) for raw in read_raw(path, subject)]
-    trials = decode.collect_trials(network, recordings)
+    trials = imagery.collect_trials(network, recordings)
     assert trials is not None
     return trials
 
@@ -105,9 +105,9 @@ def headed(paths: list[Path]) -> Checkpoint:
     network = EEGPT(TINY).eval()
     parts = [trials_of(network, path, path.stem) for path in paths]
     assert network.teg is not None
-    decode.start(
+    imagery.start(
         network.teg,
-        decode.Trials(
+        imagery.Trials(
             torch.cat([p.states for p in parts]),
             parts[0].electrode_ids,
             torch.cat([p.valid for p in parts]),
@@ -160,7 +160,7 @@ def test_the_head_as_it_is_gets_what_it_gets_live(
     (paths, checkpoint), (found, _) = gaze, gazing
     trials = trials_of(checkpoint.network, paths[2], "eegmmidb-S001")
     assert checkpoint.network.teg is not None
-    odds = decode.log_odds(checkpoint.network.teg, trials).sum(dim=1).numpy()
+    odds = imagery.log_odds(checkpoint.network.teg, trials).sum(dim=1).numpy()
     np.testing.assert_array_equal(found.labels, trials.labels.numpy())
     np.testing.assert_allclose(found.evidence["head"], odds, atol=0.01 * np.abs(odds).max())
 

@@ -18,8 +18,7 @@ from rtbci.models.checkpoint import Checkpoint, load_checkpoint
 from rtbci.models.config import ModelConfig, preset
 from rtbci.models.eegpt import EEGPT
 from rtbci.models.electrodes import electrode_ids
-from rtbci.models.pretrain import decode, evaluate, train
-from rtbci.models.pretrain.data import (
+from rtbci.models.pretrain.corpus.prepared import (
     POSITION_STRIDE,
     Cue,
     Prepared,
@@ -29,9 +28,12 @@ from rtbci.models.pretrain.data import (
     prepare,
     subject_of,
 )
-from rtbci.models.pretrain.features import Batches
-from rtbci.models.pretrain.linear import LinearFloor, fit_linear
-from rtbci.models.pretrain.read import read_raw, recordings_in
+from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
+from rtbci.models.pretrain.evaluation import forecast
+from rtbci.models.pretrain.tasks import imagery
+from rtbci.models.pretrain.training import train
+from rtbci.models.pretrain.training.batches import Batches
+from rtbci.models.pretrain.training.linear import LinearFloor, fit_linear
 from rtbci.models.tokens import normalise, token_window
 from rtbci.montage import mirror_electrode
 from rtbci.preprocess import Preprocessor
@@ -57,7 +59,7 @@ def brain(seed: int, seconds: int = SECONDS) -> npt.NDArray[np.float64]:
 
 
 def raw(name: str = "S003R04", seed: int = 0) -> RawRecording:
-    cues = tuple(Cue(4.0 + 5 * i, decode.CLASSES[i % 2]) for i in range(5))
+    cues = tuple(Cue(4.0 + 5 * i, imagery.CLASSES[i % 2]) for i in range(5))
     subject = subject_of(Path(name))
     return RawRecording(name, subject, RATE, NAMES, brain(seed).astype(np.float32), cues)
 
@@ -292,7 +294,7 @@ def test_the_result_says_what_was_done(trained: tuple[Path, train.PretrainResult
     checkpoint = load_checkpoint(out / "model.safetensors")
     assert checkpoint.identity == result.identity
     assert checkpoint.config.electrodes == tuple(sorted(NAMES))
-    assert checkpoint.config.classes == decode.CLASSES
+    assert checkpoint.config.classes == imagery.CLASSES
     assert checkpoint.extra["ridge"].shape == (184, 250)
 
 
@@ -358,7 +360,7 @@ def test_electrodes_have_a_mirror_image(name: str, other: str) -> None:
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.021])
 def test_decodes_of_a_trial_lie_within_it(delay_s: float) -> None:
-    hops = decode.trial_hops(4.07, delay_s, TINY)
+    hops = imagery.trial_hops(4.07, delay_s, TINY)
     ends = ((hops + 1) * TINY.n_hop - 1) / RATE - delay_s
     assert (ends - TINY.window_s >= 4.07 + 0.5 - 1e-9).all()
     assert (ends <= 4.07 + 3.5 + 1e-9).all()
@@ -369,8 +371,8 @@ def test_decodes_of_a_trial_lie_within_it(delay_s: float) -> None:
 def test_trials_enter_as_recorded_and_mirrored(
     prepared: list[Prepared], floor: LinearFloor
 ) -> None:
-    network = network_on(floor, dataclasses.replace(TINY, classes=decode.CLASSES)).eval()
-    trials = decode.collect_trials(network, prepared[:1])
+    network = network_on(floor, dataclasses.replace(TINY, classes=imagery.CLASSES)).eval()
+    trials = imagery.collect_trials(network, prepared[:1])
     assert trials is not None
     assert trials.labels.tolist() == [0, 1, 0, 1, 0]
     assert trials.states.shape == (5, 2, 10, 5, TINY.dim)
@@ -382,14 +384,14 @@ def test_trials_enter_as_recorded_and_mirrored(
         mean=prepared[0].mean[:, swapped],
         scale=prepared[0].scale[:, swapped],
     )
-    other = decode.collect_trials(network, [turned])
+    other = imagery.collect_trials(network, [turned])
     assert other is not None
     torch.testing.assert_close(trials.states[:, 1], other.states[:, 0], rtol=0, atol=2e-3)
     torch.testing.assert_close(trials.states[:, 0], other.states[:, 1], rtol=0, atol=2e-3)
 
 
 def test_the_decode_head_learns_what_states_tell(floor: LinearFloor) -> None:
-    config = dataclasses.replace(TINY, classes=decode.CLASSES)
+    config = dataclasses.replace(TINY, classes=imagery.CLASSES)
     network = network_on(floor, config)
     before = {k: v.clone() for k, v in network.state_dict().items() if not k.startswith("teg.")}
     rng = torch.Generator().manual_seed(0)
@@ -401,14 +403,14 @@ def test_the_decode_head_learns_what_states_tell(floor: LinearFloor) -> None:
     for name, label in side.items():
         for view in (0, 1):
             states[(labels ^ view) == label, view, :, NAMES.index(name), 0] += 2.0
-    trials = decode.Trials(
+    trials = imagery.Trials(
         states.half(),
         ids,
         torch.ones(64, len(NAMES), dtype=torch.bool),
         labels,
         tuple(f"s{i // 16}" for i in range(64)),
     )
-    scores = decode.fit_decoder(network, trials, seed=0)
+    scores = imagery.fit_decoder(network, trials, seed=0)
     assert scores["left_out"] > 0.9
     for key, value in before.items():
         torch.testing.assert_close(network.state_dict()[key], value, rtol=0, atol=0)
@@ -418,7 +420,7 @@ def test_an_untrained_network_scores_as_the_blend_mixed_with_ar(
     files: Path, floor: LinearFloor
 ) -> None:
     checkpoint = Checkpoint.of(network_on(floor), {"ridge": torch.from_numpy(floor.ridge)}, "fresh")
-    scores = evaluate.evaluate_forecast(checkpoint, [files], warm_up_s=10.0)
+    scores = forecast.evaluate_forecast(checkpoint, [files], warm_up_s=10.0)
     assert scores.subjects == ("eegmmidb-S001",)
     assert scores.model == "fresh"
     rows = scores.table()
@@ -435,9 +437,9 @@ def test_an_untrained_network_scores_as_the_blend_mixed_with_ar(
 def test_scores_need_somebody_unseen(files: Path, floor: LinearFloor) -> None:
     checkpoint = Checkpoint.of(network_on(floor), {"ridge": torch.from_numpy(floor.ridge)})
     with pytest.raises(BadInputError, match="of 1 recordings 0 are of held-out subjects"):
-        evaluate.evaluate_forecast(checkpoint, [files / "S003R04.vhdr"], warm_up_s=10.0)
+        forecast.evaluate_forecast(checkpoint, [files / "S003R04.vhdr"], warm_up_s=10.0)
     with pytest.raises(BadInputError, match="none of these is longer than 60 s"):
-        evaluate.evaluate_forecast(checkpoint, [files / "S001R04.vhdr"])
+        forecast.evaluate_forecast(checkpoint, [files / "S001R04.vhdr"])
 
 
 @pytest.mark.parametrize(
@@ -446,4 +448,4 @@ def test_scores_need_somebody_unseen(files: Path, floor: LinearFloor) -> None:
      ("TP8", "temporal"), ("POz", "posterior"), ("Oz", "posterior")],
 )  # fmt: skip
 def test_regions(electrode: str, region: str) -> None:
-    assert evaluate.region_of(electrode) == region
+    assert forecast.region_of(electrode) == region

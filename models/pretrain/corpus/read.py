@@ -11,7 +11,7 @@ import numpy as np
 from rtbci.classes import classes_for
 from rtbci.errors import BadInputError
 from rtbci.models.electrodes import GENERIC, electrode_ids
-from rtbci.models.pretrain.data import Cue, RawRecording, subject_of
+from rtbci.models.pretrain.corpus.prepared import Cue, RawRecording, subject_of
 from rtbci.sources.formats import open_file
 
 SUFFIXES = (".edf", ".bdf", ".gdf", ".vhdr", ".fif", ".set", ".xdf")

@@ -24,7 +24,7 @@ from torch import Tensor
 from rtbci.models.config import ModelConfig
 from rtbci.models.eegpt import EEGPT
 from rtbci.models.electrodes import GENERIC, electrode_ids
-from rtbci.models.pretrain.data import Prepared
+from rtbci.models.pretrain.corpus.prepared import Prepared
 from rtbci.models.teg import TEG, GraphLayer
 from rtbci.models.tokens import token_window
 from rtbci.montage import mirror_electrode

@@ -23,8 +23,8 @@ from rtbci.errors import BadInputError
 from rtbci.models.baselines import blend, persistence
 from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.config import ModelConfig
-from rtbci.models.pretrain.data import RawRecording, is_held_out
-from rtbci.models.pretrain.read import read_raw, recordings_in
+from rtbci.models.pretrain.corpus.prepared import RawRecording, is_held_out
+from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
 from rtbci.models.streaming import EEGPTModel
 from rtbci.preprocess import Preprocessor
 from rtbci.ring import MirrorRing

@@ -16,7 +16,7 @@ import numpy as np
 from rtbci.errors import BadInputError
 from rtbci.models.baselines import BlendFit, RidgeFit, history_features
 from rtbci.models.config import ModelConfig
-from rtbci.models.pretrain.data import Prepared, score_weight
+from rtbci.models.pretrain.corpus.prepared import Prepared, score_weight
 from rtbci.models.ridge import LAYOUT
 from rtbci.models.tokens import bound, normalise, token_window
 from rtbci.types import FloatArray

@@ -23,8 +23,8 @@ from torch import Tensor
 from rtbci.models.baselines import history_features
 from rtbci.models.config import ModelConfig
 from rtbci.models.electrodes import GENERIC, electrode_ids
-from rtbci.models.pretrain.data import POSITION_STRIDE, Prepared, score_weight
-from rtbci.models.pretrain.linear import LinearFloor
+from rtbci.models.pretrain.corpus.prepared import POSITION_STRIDE, Prepared, score_weight
+from rtbci.models.pretrain.training.linear import LinearFloor
 from rtbci.models.ridge import LAYOUT
 from rtbci.models.tokens import bound, normalise, token_window
 from rtbci.types import FloatArray

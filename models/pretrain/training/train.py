@@ -31,23 +31,22 @@ from rtbci.errors import BadInputError, RtbciError
 from rtbci.models.checkpoint import save_checkpoint
 from rtbci.models.config import ModelConfig, preset
 from rtbci.models.eegpt import EEGPT
-from rtbci.models.pretrain.data import Prepared, SubjectFold, is_held_out, prepare
-from rtbci.models.pretrain.decode import CLASSES, TEG_TOKENS, collect_trials, fit_decoder
-from rtbci.models.pretrain.features import Batch, Batches
-from rtbci.models.pretrain.linear import LinearFloor, fit_linear
-from rtbci.models.pretrain.read import read_raw, recordings_in
+from rtbci.models.pretrain.corpus.prepared import Prepared, SubjectFold, is_held_out, prepare
+from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
+from rtbci.models.pretrain.tasks.imagery import CLASSES, TEG_TOKENS, collect_trials, fit_decoder
+from rtbci.models.pretrain.training.batches import Batches
+from rtbci.models.pretrain.training.linear import LinearFloor, fit_linear
+from rtbci.models.pretrain.training.objective import (
+    STEP_SHARE,
+    blend_loss,
+    horizon_weights,
+    losses,
+)
 
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05
 WARM_UP = 50
 CLIP_NORM = 1.0
-STEP_SHARE = 0.05
-"""Weight of the step head's loss beside the direct head's 1."""
-LEAST_ERROR = 0.1
-"""Errors of the blend below this count as this: the low-passed signal's next sample is almost
-certain (error 4e-5), and its weight would leave nothing for the horizons that can be learned."""
-EARLY_S = 0.05
-"""Horizons count by 1 / (time + this): the last half second as much as the first 40 ms."""
 SAVE_EVERY = 100
 
 
@@ -114,7 +113,7 @@ class PretrainResult:
     held_out : tuple of str
         In the data, but never looked at.
     decode : dict
-        Of :func:`rtbci.models.pretrain.decode.fit_decoder`; empty without cued trials.
+        Of :func:`rtbci.models.pretrain.tasks.imagery.fit_decoder`; empty without cued trials.
     seconds : float
         This call took.
     """
@@ -356,56 +355,6 @@ def _stage_one(
         if step % SAVE_EVERY == 0 or step == last:
             _save_training(out, network, optimizer, parameters, step, history)
     return step, sum(history) / max(1, len(history))
-
-
-def horizon_weights(floor: LinearFloor, rate_hz: float) -> Tensor:
-    """What each horizon's squared error counts, shape (n_horizons,)."""
-    time_s = torch.arange(1, len(floor.error) + 1) / rate_hz
-    density = 1.0 / (time_s + EARLY_S)
-    weight: Tensor = density / density.mean() / torch.from_numpy(floor.error).clamp(min=LEAST_ERROR)
-    return weight
-
-
-def losses(network: EEGPT, batch: Batch, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted errors of the direct head and of the step head.
-
-    Parameters
-    ----------
-    network : EEGPT
-    batch : Batch
-    weight : Tensor, shape (n_horizons,)
-        Of :func:`horizon_weights`.
-
-    Returns
-    -------
-    direct, step : Tensor, scalars
-    """
-    states = network.encode(batch.windows, batch.electrode_ids, batch.start)
-    at_positions = states[:, :, batch.at].transpose(1, 2).flatten(0, 1)
-    forecast = network.direct_head(
-        at_positions,
-        batch.recent.flatten(0, 1),
-        batch.linear.flatten(0, 1),
-        batch.valid.flatten(0, 1),
-    )
-    off = (forecast - batch.target.flatten(0, 1)).square() * weight
-    direct = _mean(off, batch.weight.flatten(0, 1))
-    n_hop = batch.step_target.shape[-1]
-    ahead = (network.step_head(states) - batch.step_target).square() * weight[:n_hop]
-    return direct, _mean(ahead, batch.step_weight)
-
-
-@torch.no_grad()
-def blend_loss(network: EEGPT, batch: Batch, weight: Tensor) -> Tensor:
-    """Weighted error of the linear blend, as :func:`losses` weights the direct head's."""
-    share = network.direct_head.blend
-    blend = share * batch.linear[..., 0, :] + (1.0 - share) * batch.linear[..., 1, :]
-    return _mean((blend - batch.target).square() * weight, batch.weight)
-
-
-def _mean(values: Tensor, counts: Tensor) -> Tensor:
-    """Mean over the last dimension, then by these weights; 0 where all of them are."""
-    return (values.mean(dim=-1) * counts).sum() / counts.sum().clamp(min=1e-6)
 
 
 def learning_rate(step: int, steps: int) -> float:

@@ -1,0 +1,1 @@
+"""From recordings to prepared ones: finding, reading, judging, filtering, writing."""

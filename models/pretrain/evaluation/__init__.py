@@ -1,0 +1,1 @@
+"""How good forecasts are on people that the weights have never seen."""

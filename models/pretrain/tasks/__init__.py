@@ -1,0 +1,1 @@
+"""Stage II: what is trained on the states of a frozen encoder."""

@@ -1,0 +1,1 @@
+"""Stage I: batches, objective, linear floor and the loop over steps."""
