@@ -144,6 +144,7 @@ def make_source(settings: SourceSettings, montage: str | None, clock: Clock) -> 
         serial_port=settings.serial_port,
         gain=settings.gain,
         params=_params(settings.params),
+        aux=settings.aux,
         clock=clock,
     )
 

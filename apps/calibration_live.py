@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -25,10 +25,10 @@ from rtbci.apps.calibration_score import BlockScorer
 from rtbci.apps.calibration_screen import render, words
 from rtbci.apps.commands_run import wants_window
 from rtbci.apps.conductor import Conducted, Conductor, Presenter
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.host import run_session
 from rtbci.apps.keys import Keys, single_keys
-from rtbci.apps.printing import print_json, progress_bar
+from rtbci.apps.printing import on_terminal, print_json, progress_bar
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.calibration.protocol.config import ProtocolConfig, load_protocol
 from rtbci.calibration.protocol.plan import Kind
@@ -38,8 +38,12 @@ from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError, RtbciError
 from rtbci.montage import parse_montage
 
+if TYPE_CHECKING:
+    from rtbci.calibration.signal_check import SignalCheck
+
 TASK = "calibration"
 STATUS_S = 0.25
+SIGNAL_CHECK = "signal-check"
 MODEL = "ar"
 """Forecasts are no part of a calibration, and this model costs least."""
 
@@ -65,6 +69,9 @@ class LiveCalibration:
     session : SessionConfig
     permutations : int
         For the p-value of the score at the end.
+    signal_check : bool | None
+        Whether the signal is checked first; where None, in a window always, in the terminal where
+        somebody sits at it and no protocol is ``named``.
     fine_tune : bool | None
         Whether fine-tuning goes on afterwards; where None, as
         :func:`rtbci.apps.fine_tuning.go_on` has it.
@@ -82,6 +89,8 @@ class LiveCalibration:
     decoder: str = "auto"
     session: SessionConfig = field(default_factory=SessionConfig)
     permutations: int = 200
+    signal_check: bool | None = None
+    named: bool = False
     fine_tune: bool | None = None
     as_json: bool = False
 
@@ -152,11 +161,20 @@ def in_window(wanted: LiveCalibration, *, gui: bool, headless: bool) -> bool:
 
 def load_all(wanted: LiveCalibration) -> list[ProtocolConfig]:
     """Read the protocols; numbers of blocks and trials hold for those that have any."""
-    configs = [load_protocol(name) for name in wanted.protocols]
+    configs = [load_protocol(name) for name in (*_before(wanted), *wanted.protocols)]
     blocks, trials = wanted.blocks, wanted.trials
     if (blocks, trials) != (None, None) and not any(c.blocks.count for c in configs):
-        configs[0].scaled(blocks, trials)  # says what is wrong with it
+        configs[-1].scaled(blocks, trials)  # says what is wrong with it
     return [c.scaled(blocks, trials) if c.blocks.count else c for c in configs]
+
+
+def _before(wanted: LiveCalibration) -> tuple[str, ...]:
+    """What comes before the protocols that were asked for."""
+    asked = wanted.signal_check
+    if asked is None:
+        by_hand = on_terminal(as_json=wanted.as_json) and wanted.source.paced
+        asked = by_hand and not wanted.named
+    return (SIGNAL_CHECK,) if asked and SIGNAL_CHECK not in wanted.protocols else ()
 
 
 def split(configs: Sequence[ProtocolConfig]) -> list[tuple[ProtocolConfig, ...]]:
@@ -324,12 +342,22 @@ def _fit(wanted: LiveCalibration, folder: Path, looked: tuple[int, ...], console
     except (RtbciError, KeyboardInterrupt):
         _say_how(wanted, folder, console, "not fitted")
         raise
+    checked = _checked(folder)
     if wanted.as_json:
-        print_json({"event": "summary", "recording": str(folder), **report.to_dict()})
+        told = {} if checked is None else {"check": checked.to_dict()}
+        print_json({"event": "summary", "recording": str(folder), **report.to_dict(), **told})
         return
     typer.echo(f"recording: {folder}")
-    for line in report.lines():
+    for line in (*report.lines(), *([] if checked is None else ["", *checked.lines()])):
         typer.echo(line)
+
+
+def _checked(folder: Path) -> SignalCheck | None:
+    """What the recording's signal check shows; None where there is none."""
+    from rtbci.calibration.signal.check_data import holds_check
+    from rtbci.calibration.signal_check import evaluate_signal_check
+
+    return evaluate_signal_check(folder) if holds_check(folder) else None
 
 
 def _tune(wanted: LiveCalibration, folder: Path, console: Console) -> None:
@@ -345,6 +373,7 @@ def _fine_tune(wanted: LiveCalibration, folder: Path, console: Console) -> None:
     from rtbci.calibration.profile import load_profile
 
     job = Job((str(folder),), wanted.decoder, session=wanted.session)
-    said = go_on(load_profile(wanted.subject), job, wanted.fine_tune, as_json=wanted.as_json)
+    shown = on_terminal(as_json=wanted.as_json)
+    said = go_on(load_profile(wanted.subject), job, wanted.fine_tune, shown=shown)
     if said:
         _tell(wanted, console, {"event": "fine_tuning", "lines": [said]})

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,7 +37,8 @@ class Job:
     do : str
         ``score``: fit and score; ``check``: judge the signal check; ``recheck``: judge
         the subject's own profile by a recording of today; ``tune``: set thresholds by a
-        block without control; ``save``: make the session's profile the subject's own.
+        block without control; ``save``: make the session's profile the subject's own, and let
+        fine-tuning go on behind it.
     subject : str
     recordings : list of str
         In the order in which they were made.
@@ -209,7 +210,8 @@ def do(job: Job) -> dict[str, Any]:
     -------
     answer : dict
         ``lines`` for people, and what the job gives: ``report`` (of a score, as ``--json`` gives
-        it), ``check``, ``online`` (the thresholds), ``profile`` (a folder); or ``error``.
+        it), ``check``, ``learned`` (of eyes and muscle), ``online`` (the thresholds), ``profile``
+        (a folder), ``fine_tuning`` (a sentence); or ``error``.
     """
     try:
         if job.do == "check":
@@ -258,10 +260,15 @@ def _score(job: Job, profiles: Path) -> dict[str, Any]:
 
 
 def _check(job: Job) -> dict[str, Any]:
-    from rtbci.calibration.signal_check import evaluate_signal_check
+    from rtbci.calibration.signal.check_data import read_check
+    from rtbci.calibration.signal.learning import learn
+    from rtbci.calibration.signal_check import judge_signal_check
 
-    found = evaluate_signal_check(Path(job.recordings[-1]))
-    return {"lines": found.lines(), "check": found.to_dict()}
+    recording = Path(job.recordings[-1])
+    data = read_check(recording)
+    found, learned = judge_signal_check(data, recording.name), learn(data, recording.name)
+    limits = None if learned is None else asdict(replace(learned, power=(), cross=()))
+    return {"lines": found.lines(), "check": found.to_dict(), "learned": limits}
 
 
 def _recheck(job: Job) -> dict[str, Any]:
@@ -289,12 +296,22 @@ def _tune(job: Job) -> dict[str, Any]:
 
 
 def _save(job: Job) -> dict[str, Any]:
+    from rtbci.apps.fine_tuning import go_on
+    from rtbci.calibration import offer
     from rtbci.calibration.profile import load_estimator, load_profile, save_profile
 
     assert job.profiles is not None
     made = load_profile(job.subject, Path(job.profiles))
     saved = save_profile(made.card, load_estimator(made))
-    return {"lines": [f"profile: {saved.folder}"], "profile": str(saved.folder)}
+    tuning = offer.Job(
+        tuple(job.recordings), job.decoder, session=from_dict(SessionConfig, job.session)
+    )
+    said = go_on(saved, tuning, None, shown=True)
+    return {
+        "lines": [f"profile: {saved.folder}", *filter(None, [said])],
+        "profile": str(saved.folder),
+        "fine_tuning": said,
+    }
 
 
 def _say(what: str, share: float) -> None:

@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.times import stop_watch
 from rtbci.apps.view import BAD, FAINT, FAIR, GOOD, NOISY_SD_UV
 from rtbci.calibration.protocol.machine import Phase

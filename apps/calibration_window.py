@@ -50,6 +50,7 @@ def calibrate_in_window(wanted: LiveCalibration) -> int:
         trials=wanted.trials if wanted.trials is not None else blocks.trials,
         decoder=wanted.decoder,
         seed=time.time_ns() % 2**31 if wanted.seed is None else wanted.seed,
+        check=wanted.signal_check is not False,
     )
     protocols_of(plan)
     return open_calibration(plan, wanted.record, config=wanted.session)

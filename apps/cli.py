@@ -20,12 +20,17 @@ from rtbci.apps import (
     commands_bench,
     commands_check,
     commands_data,
+    commands_doctor,
     commands_evaluate,
+    commands_forecast,
     commands_head,
+    commands_prepare,
+    commands_pretrain,
     commands_report,
     commands_run,
     commands_setup,
     commands_subjects,
+    commands_tasks,
     commands_train,
     commands_window,
 )
@@ -60,12 +65,14 @@ app.command("report")(commands_report.report)
 app.command("review")(commands_report.review)
 app.command("boards")(commands_setup.boards)
 app.command("streams")(commands_setup.streams)
-app.command("doctor")(commands_setup.doctor)
+app.command("doctor")(commands_doctor.doctor)
 app.command("models")(commands_setup.models)
-app.command("pretrain")(commands_train.pretrain)
+app.command("prepare")(commands_prepare.prepare)
+app.command("pretrain")(commands_pretrain.pretrain)
 bench.command("latency")(commands_run.bench_latency)
 bench.command("cues")(calibration_window.bench_cues)
 bench.command("window")(commands_bench.bench_window)
+bench.command("pretrain")(commands_pretrain.bench_pretrain)
 subjects.command("list")(commands_subjects.subjects_list)
 subjects.command("show")(commands_subjects.subjects_show)
 subjects.command("take")(commands_subjects.subjects_take)
@@ -74,11 +81,13 @@ bank.command("list")(commands_bank.bank_list)
 bank.command("add")(commands_bank.bank_add)
 bank.command("remove")(commands_bank.bank_remove)
 bank.command("build")(commands_bank.bank_build)
-evaluate.command("forecast")(commands_train.evaluate_forecast)
+bank.command("features")(commands_bank.bank_features)
+evaluate.command("forecast")(commands_forecast.evaluate_forecast)
 evaluate.command("decode")(commands_evaluate.evaluate_decode)
 evaluate.command("adaptation")(commands_evaluate.evaluate_adaptation)
 evaluate.command("online")(commands_evaluate.evaluate_online)
 evaluate.command("head")(commands_head.evaluate_head)
+evaluate.command("tasks")(commands_tasks.evaluate_tasks)
 app.add_typer(bench, name="bench")
 app.add_typer(subjects, name="subjects")
 app.add_typer(bank, name="bank")

@@ -126,3 +126,48 @@ def bank_build(
     )
     for path, why in report.skipped.items():
         typer.echo(f"not used: {path}: {why}")
+
+
+def bank_features(
+    data: Recordings,
+    weights: Annotated[
+        str, typer.Option(help="Of our network: a name, a path, or a folder of folds.")
+    ] = "",
+    electrodes: Annotated[
+        str, typer.Option(help="Which: motor, all, a montage, C3,Cz,C4.")
+    ] = "motor",
+    task: Annotated[str, typer.Option(help="Only tasks whose names hold this.")] = "",
+    classes: Classes = None,
+    montage: Montage = None,
+    as_json: Json = False,
+) -> None:
+    """Keep what the foundation model makes of other people's trials, for eegpt-population."""
+    from rtbci.apps.assemble import limit_threads
+    from rtbci.calibration.decoders.across import maker
+    from rtbci.calibration.decoders.catalogue import FOUNDATION_VIEW
+    from rtbci.calibration.evaluation.decode import electrode_set
+    from rtbci.calibration.population.feature_bank import bank_path, build_features, write_features
+    from rtbci.models.seen import DEFAULT, folds
+
+    limit_threads()
+    made_by = dict(maker(name) for name in folds(weights or DEFAULT))
+    with progress_bar(not as_json) as tell:
+        banks = build_features(
+            data,
+            made_by,
+            electrode_set(electrodes),
+            FOUNDATION_VIEW,
+            tasks=(task,) if task else (),
+            classes=classes,
+            montage=montage,
+            progress=tell,
+        )
+    for bank in banks:
+        path = bank_path(bank.identity, bank.electrodes)
+        write_features(bank, path)
+        trials, people = len(bank.subject), len(bank.subjects)
+        if as_json:
+            print_json({"event": "features", "file": str(path), "trials": trials, "people": people})
+            continue
+        size = path.stat().st_size / 1e6
+        typer.echo(f"{path}: {trials} trials of {people} subjects, {size:.1f} MB.")

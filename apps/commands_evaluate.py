@@ -33,6 +33,15 @@ def evaluate_decode(
     task: Annotated[
         str, typer.Option(help="Only tasks whose names hold this, as in: imagined left")
     ] = "",
+    judged_on: Annotated[
+        str,
+        typer.Option(help="Trials must be good on these electrodes, too: all, a montage, ..."),
+    ] = "",
+    cells: Annotated[
+        Path | None,
+        typer.Option(help="Keep every score in this file, and compute only what it lacks."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     report: Annotated[
         Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")
     ] = None,
@@ -41,13 +50,21 @@ def evaluate_decode(
     """Compare decoders on the same trials: paired, with intervals, controls beside them."""
     from rtbci.apps.assemble import limit_threads
     from rtbci.calibration.evaluation import decode_tables
-    from rtbci.calibration.evaluation.decode import MOTOR, all_decoders
-    from rtbci.calibration.evaluation.decode import evaluate_decode as evaluate
+    from rtbci.calibration.evaluation.decode import MOTOR
     from rtbci.calibration.evaluation.protocols import parse_protocols
+    from rtbci.calibration.evaluation.run import all_decoders
+    from rtbci.calibration.evaluation.run import evaluate_decode as evaluate
 
     protocols = parse_protocols(protocol)
-    if report is not None and not report.parent.is_dir():
-        raise BadInputError(f"{report.parent} is no folder, so {report} can't be written.")
+    for out in (report, cells):
+        if out is not None and not out.parent.is_dir():
+            raise BadInputError(f"{out.parent} is no folder, so {out} can't be written.")
+    command = ["rtbci", "evaluate", "decode", *(p.name for p in data)]
+    command += ["--protocol", protocol, "--decoder", decoder]
+    command += [part for name in electrodes or () for part in ("--electrodes", name)]
+    options = (("task", task), ("judged-on", judged_on), ("classes", classes), ("montage", montage))
+    for option, value in options:
+        command += [f"--{option}", value] if value else []
     limit_threads()
     names = all_decoders() if decoder == "all" else tuple(d.strip() for d in decoder.split(","))
     with progress_bar(not as_json) as tell:
@@ -59,15 +76,15 @@ def evaluate_decode(
             tasks=(task,) if task else (),
             classes=classes,
             montage=montage,
+            judged_on=judged_on,
+            file=cells,
+            command=shlex.join(command),
+            jobs=jobs,
             progress=tell,
         )
     if report is not None:
-        command = ["rtbci", "evaluate", "decode", *(p.name for p in data)]
-        command += ["--protocol", protocol, "--decoder", decoder]
-        command += [part for name in electrodes or () for part in ("--electrodes", name)]
-        for option, value in (("--task", task), ("--classes", classes), ("--montage", montage)):
-            command += [option, value] if value else []
-        report.write_text(decode_tables.page(standing, shlex.join(command)), encoding="utf-8")
+        made_by = standing.commands or (shlex.join(command),)
+        report.write_text(decode_tables.page(standing, made_by), encoding="utf-8")
     if as_json:
         print_json({"event": "summary", **decode_tables.to_dict(standing)})
         return

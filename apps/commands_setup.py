@@ -1,4 +1,4 @@
-"""``rtbci boards``, ``streams``, ``doctor`` and ``models``: what is there, what is wrong."""
+"""``rtbci boards``, ``streams`` and ``models``: what is there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rtbci.apps.options import Json
 from rtbci.apps.printing import print_json
-from rtbci.apps.view import BAD, FAINT, GOOD
+from rtbci.apps.view import FAINT
 
 
 def boards(as_json: Json = False) -> None:
@@ -63,44 +63,35 @@ def streams(
     console.print(table)
 
 
-def doctor(as_json: Json = False) -> None:
-    """Say what is wrong with this machine, and the command that mends it."""
-    from rtbci.apps.doctor import examine
-
-    findings = examine()
-    if as_json:
-        print_json({"findings": [asdict(f) for f in findings]})
-    else:
-        console = Console()
-        for finding in findings:
-            mark = f"[{GOOD}]ok  [/]" if finding.ok else f"[{BAD}]mend[/]"
-            console.print(f"{mark} {finding.what}", soft_wrap=True, highlight=False)
-            if finding.remedy:
-                console.print(
-                    f"     {finding.remedy}", soft_wrap=True, highlight=False, style=FAINT
-                )
-    raise typer.Exit(0 if all(f.ok or not f.serious for f in findings) else 1)
-
-
 def models(as_json: Json = False) -> None:
     """List the sizes of the network and the weights at hand."""
-    from rtbci.models.listing import list_sizes, list_weights
+    from rtbci.models.listing import DIFFERENCES, list_sizes, list_weights
 
     sizes, weights = list_sizes(), list_weights()
     if as_json:
         print_json({"sizes": [asdict(s) for s in sizes], "weights": [asdict(w) for w in weights]})
         return
     console = Console()
-    table = Table(
-        "size", "layers", "width", "heads", "parameters", title="Sizes (rtbci pretrain --size)"
-    )
+    table = Table(title="Sizes (rtbci pretrain --size); parameters in millions")
+    table.add_column("size", no_wrap=True)
+    for name in ("layers + graph's", "width", "heads", "encoder", "forecast", "graph", "all"):
+        table.add_column(name, justify="right")
+    table.add_column("paper", justify="right", style=FAINT)
     for size in sizes:
-        table.add_row(
-            size.name, str(size.layers), str(size.dim), str(size.heads), f"{size.parameters:,}"
-        )
+        counts = (f"{size.layers} + {size.teg_layers}", size.dim, size.heads)
+        parts = (size.encoder, size.forecast, size.graph, size.parameters, size.paper_parameters)
+        table.add_row(size.name, *map(str, counts), *map(_millions, parts))
     console.print(table)
+    console.print(DIFFERENCES, style=FAINT)
     there = Table("name", "hash", "parameters", "decodes", title="Weights (--model NAME)")
     for w in weights:
         there.add_row(w.name, w.hash[:12], f"{w.parameters:,}", ", ".join(w.classes) or "–")
     there.add_row("ar", "–", "–", "–")
     console.print(there)
+
+
+def _millions(count: int | None) -> str:
+    """Three digits of a count, in millions."""
+    if count is None:
+        return "–"
+    return f"{count / 1e6:.{3 if count < 1e6 else 2 if count < 1e8 else 0}f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -56,6 +56,7 @@ def subjects_list(as_json: Json = False) -> None:
 def subjects_show(name: Name, as_json: Json = False) -> None:
     """Show all that a profile holds, and what came of fine-tuning."""
     from rtbci.apps.fine_tuning import lines
+    from rtbci.calibration.card import write_card
     from rtbci.calibration.profile import CARD, load_profile
 
     profile = load_profile(name)
@@ -64,7 +65,12 @@ def subjects_show(name: Name, as_json: Json = False) -> None:
         print_json({**asdict(profile.card), "fine_tuning": said})
         return
     typer.echo(f"# {profile.folder / CARD}")
-    typer.echo((profile.folder / CARD).read_text(encoding="utf-8"))
+    typer.echo(write_card(replace(profile.card, courses=())))
+    if profile.card.courses:
+        typer.echo(
+            f"# courses: what the tokens of {len(profile.card.courses)} of its trials say, by "
+            "which evidence and thresholds are set (the numbers are in the file, or with --json)"
+        )
     for line in said:
         typer.echo(line)
 
@@ -87,6 +93,7 @@ def subjects_forget(
 ) -> None:
     """Remove a subject's profile, its history included, and her trials in your bank."""
     from rtbci.apps.fine_tuning import stop
+    from rtbci.calibration.population.feature_bank import forget_features
     from rtbci.calibration.population.store import bank_file, forget
     from rtbci.calibration.profile import find_profile, forget_profile, load_profile
 
@@ -101,6 +108,7 @@ def subjects_forget(
         stop(profile.folder)
         forget_profile(name)
     forget(name)
+    gone += [str(path) for path in forget_features(name)]
     typer.echo(
         f"{name} is forgotten: gone {'is' if len(gone) == 1 else 'are'} {' and '.join(gone)}; "
         "recordings stay where they are."

@@ -1,14 +1,12 @@
-"""``rtbci calibrate``, ``pretrain`` and ``evaluate``: fitting, honestly scored."""
+"""``rtbci calibrate``: fitting, honestly scored."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
-from rich.table import Table
 
 from rtbci.apps.commands_run import (
     check_belongs,
@@ -22,8 +20,6 @@ from rtbci.apps.options import (
     BoardParam,
     Classes,
     Config,
-    Data,
-    Device,
     FieldTrip,
     Gain,
     Gui,
@@ -34,7 +30,7 @@ from rtbci.apps.options import (
     Montage,
     SerialPort,
 )
-from rtbci.apps.printing import print_json, progress_bar
+from rtbci.apps.printing import on_terminal, print_json, progress_bar
 from rtbci.apps.settings import RunSettings
 from rtbci.errors import BadInputError
 
@@ -75,6 +71,13 @@ def calibrate(
     ] = 1.0,
     seed: Annotated[
         int | None, typer.Option(help="Of the order of the cues; another one each time if none.")
+    ] = None,
+    signal_check: Annotated[
+        bool | None,
+        typer.Option(
+            "--signal-check/--no-signal-check",
+            help="Whether the signal is checked first; it is, unless --protocol says what comes.",
+        ),
     ] = None,
     fine_tune: Annotated[
         bool | None,
@@ -121,6 +124,8 @@ def calibrate(
             subject=subject,
             source=source,
             protocols=tuple(protocol or ("graz-2",)),
+            signal_check=signal_check,
+            named=bool(protocol),
             record=record,
             blocks=blocks,
             trials=trials,
@@ -158,108 +163,9 @@ def calibrate(
     from rtbci.calibration.offer import Job
 
     job = Job(tuple(map(str, recordings)), decoder, classes, montage)
-    goes_on = go_on(report.profile, job, fine_tune, as_json=as_json)
+    goes_on = go_on(report.profile, job, fine_tune, shown=on_terminal(as_json=as_json))
     if as_json:
         print_json({"event": "summary", **report.to_dict(), "fine_tuning": goes_on})
         return
     for said in (*report.lines(), *filter(None, [goes_on])):
         typer.echo(said)
-
-
-def pretrain(
-    data: Annotated[
-        list[Path] | None, typer.Argument(help="Recordings, or folders of them.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
-    size: Annotated[str, typer.Option(help="Size of the network (rtbci models).")] = "base",
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 1200,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    fold: Annotated[
-        str, typer.Option(metavar="K/N", help="Hold out the K-th of N parts of the subjects.")
-    ] = "",
-    stop_after: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this step, to be resumed.")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
-    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
-    as_json: Json = False,
-) -> None:
-    """Train a model offline, from recordings to a checkpoint that rtbci run --model takes."""
-    if (resume is None) == (out is None) or (resume is None) == (not data):
-        raise BadInputError(
-            "name recordings and a folder (rtbci pretrain DATA... --out OUT), or a run to go on "
-            "with (rtbci pretrain --resume OUT), which takes everything else from there."
-        )
-    from rtbci.models.pretrain.training import train
-
-    with progress_bar(not as_json) as tell:
-
-        def report(at: train.Progress) -> None:
-            tell(at.done, f"{at.stage} {at.text}")
-
-        if resume is not None:
-            result = train.resume(
-                resume, stop_after=stop_after, device=device.value, progress=report
-            )
-        else:
-            assert out is not None
-            result = train.pretrain(
-                data or [],
-                out,
-                size=size,
-                steps=steps,
-                seed=seed,
-                fold=fold,
-                stop_after=stop_after,
-                device=device.value,
-                progress=report,
-            )
-    if as_json:
-        print_json({"event": "summary", **asdict(result), "model": str(result.model)})
-        return
-    typer.echo(
-        f"step {result.step}: error {result.loss:.4f} of the linear blend's on the last batches; "
-        f"{result.hours:.1f} h of {len(result.subjects)} subjects, {len(result.held_out)} held out"
-    )
-    if result.model is not None:
-        typer.echo(f"weights: {result.model}; use them with: rtbci run --model {result.model}")
-
-
-def evaluate_forecast(
-    data: Data,
-    model: Annotated[str | None, typer.Option(help="Weights by name or path.")] = None,
-    all_subjects: Annotated[
-        bool, typer.Option("--all-subjects", help="Also those that may have been trained on.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Forecast error by horizon beside AR, ridge, their blend, persistence and filter-and-hold."""
-    from rtbci.apps.assemble import limit_threads
-    from rtbci.models.checkpoint import DEFAULT, find_checkpoint, load_checkpoint
-    from rtbci.models.pretrain.evaluation.forecast import evaluate_forecast as evaluate
-
-    limit_threads()
-    checkpoint = load_checkpoint(find_checkpoint(model or DEFAULT))
-    with progress_bar(not as_json) as tell:
-        scores = evaluate(checkpoint, data, all_subjects=all_subjects, progress=tell)
-    rows = scores.table()
-    if as_json:
-        print_json({"event": "summary", "subjects": list(scores.subjects), "skill": rows})
-    else:
-        Console().print(_score_table(rows, scores.model, len(scores.subjects)))
-
-
-def _score_table(rows: list[dict[str, Any]], model: str, subjects: int) -> RenderableType:
-    title = f"{model}: error over variance, mean of {subjects} subjects (less is better)"
-    table = Table(title=title)
-    methods = [k for k in rows[0] if k not in ("horizon_ms", "model_minus_blend")]
-    table.add_column("horizon, ms")
-    for name in methods:
-        table.add_column(name.replace("_", " "), justify="right")
-    table.add_column("model minus blend [95 %]", justify="right")
-    for row in rows:
-        low, high = row["horizon_ms"]
-        gain, least, most = row["model_minus_blend"]
-        values = [f"{row[name]:.3f}" for name in methods]
-        table.add_row(f"{low}–{high}", *values, f"{gain:+.3f} [{least:+.3f}, {most:+.3f}]")
-    return table

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rtbci.apps.calibration_score import BlockScorer
-from rtbci.apps.conductor_core import Conduct, Send, Stage
+from rtbci.apps.conductor_core import Conduct, Send
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.keys import Keys
 from rtbci.calibration.protocol.config import ProtocolConfig
 from rtbci.clock import Clock

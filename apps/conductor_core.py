@@ -11,9 +11,9 @@ where it says so, and gives :meth:`Conduct.painted` the time at which that paint
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from rtbci.apps.conductor_state import REFRESH_S, ConductState, Shown, Stage, Step
 from rtbci.apps.view import describe
 from rtbci.calibration.protocol import machine
 from rtbci.calibration.protocol.config import BAD, ProtocolConfig
@@ -21,143 +21,19 @@ from rtbci.calibration.protocol.machine import Due, Event, Phase
 from rtbci.calibration.protocol.plan import ENGAGED, Kind
 from rtbci.types import CUE_ORIGIN, Marker
 
-REFRESH_S = 0.2
-"""Between two paints where something moves."""
 LEAD_S = 1.0
 """From the first rows to the first phase."""
 STILL = (Kind.FIXATION, *ENGAGED)
 """While these last, nothing on the screen moves."""
-LOST = f"{BAD}lost"
-"""Span of a trial of which rows are missing."""
+LOST, EYES = f"{BAD}lost", f"{BAD}eyes"
+"""Spans of trials of which rows are missing, and in which the eyes went with the cue."""
 BEFORE_S = 1.0
 """Rows that are missing so long before a cue spoil its trial, too: its window begins there."""
+EYES_AFTER_S = 0.4
+"""Eyes that follow a cue are found so long after it has gone, at the latest."""
+EYES_SHARE = 0.25
+"""Of a block's trials, so many come again for the eyes at most: beyond that it is no slip."""
 Send = Callable[[dict[str, Any]], None]
-
-
-@dataclass
-class Stage:
-    """What the screen shows.
-
-    Attributes
-    ----------
-    subject, title : str
-        Who; what.
-    phase : Phase | None
-        None before the first.
-    left_s, remaining_s : float
-        Seconds until the end of the phase, and of all.
-    status : dict
-        Newest ``status`` event of the engine.
-    recording : str | None
-    message : str
-        The newest thing that a person should know of.
-    alarm : bool
-        Whether it is trouble.
-    score : tuple of str
-        Of the blocks so far.
-    keys : bool
-        Whether keys are read.
-    """
-
-    subject: str
-    title: str
-    phase: Phase | None = None
-    left_s: float = 0.0
-    remaining_s: float = 0.0
-    status: dict[str, Any] = field(default_factory=dict)
-    recording: str | None = None
-    message: str = ""
-    alarm: bool = False
-    score: tuple[str, ...] = ()
-    keys: bool = False
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is to be done now.
-
-    Attributes
-    ----------
-    paint : bool
-        Whether the stage is to be painted anew.
-    tone : bool
-        Whether a tone goes with it: to those whose eyes are closed, and where cues are heard.
-    wait_s : float
-        Seconds until something is due.
-    """
-
-    paint: bool
-    tone: bool
-    wait_s: float
-
-
-@dataclass
-class Shown:
-    """One trial as it was shown.
-
-    Attributes
-    ----------
-    trial : int
-        Number in its block.
-    label : str
-        Its class.
-    cue, relax : float | None
-        When it was shown, seconds of the session's clock; None before.
-    repeated : bool
-        Whether it does not count and comes again.
-    """
-
-    trial: int
-    label: str
-    cue: float | None = None
-    relax: float | None = None
-    repeated: bool = False
-
-
-@dataclass
-class ConductState:
-    """Where a conducted protocol stands.
-
-    Attributes
-    ----------
-    protocol : machine.Protocol | None
-        None before it has begun.
-    shown : Phase | None
-        As painted last.
-    painted : float
-        When that was.
-    due : list of Event
-        Of the phase that is being painted.
-    origin : float | None
-        Time of the session's first row; known from the first marker that comes back.
-    sent : dict of str to float
-        When a label was sent last.
-    section : str
-        Of which the trials are.
-    trials : list of Shown
-        Of the block that runs.
-    blocks : int
-        Blocks that are complete.
-    fresh : bool
-        Whether something beside the phase has changed.
-    stopped : bool
-        Whether the user stopped it.
-    ended : bool
-        Whether the session ended under it.
-    """
-
-    protocol: machine.Protocol | None = None
-    shown: Phase | None = None
-    painted: float = -REFRESH_S
-    due: list[Event] = field(default_factory=list)
-    origin: float | None = None
-    sent: dict[str, float] = field(default_factory=dict)
-    section: str = ""
-    trials: list[Shown] = field(default_factory=list)
-    blocks: int = 0
-    fresh: bool = False
-    stopped: bool = False
-    ended: bool = False
 
 
 class Conduct:
@@ -238,6 +114,24 @@ class Conduct:
             stage.message, stage.alarm = sentence, kind in ("lost", "stalled", "error")
         if kind == "lost":
             self._pause(now, "the source is lost")
+
+    def eyes(self, time: float) -> None:
+        """Take an eye movement: a trial at whose cue the eyes went with it comes again.
+
+        Parameters
+        ----------
+        time : float
+            When it was found, seconds of the session's clock.
+        """
+        phase, trials = self.stage.phase, self.state.trials
+        at = [s for s in trials if s.cue is not None and s.cue < time <= _seen_until(s)]
+        if phase is None or not at or at[-1].repeated:
+            return
+        shown = at[-1]
+        planned = phase.trials - sum(s.repeated for s in trials)
+        often = sum(s.why == "eyes" for s in trials) >= max(1, round(EYES_SHARE * planned))
+        if often or not self._redo(shown, "eyes", EYES):
+            self._note("eyes", {"trial": shown.trial, "label": shown.label, "time": time})
 
     def press(self, key: str, now: float) -> None:
         """Obey a key: space pauses and goes on, r repeats, enter goes on, q stops."""
@@ -329,7 +223,7 @@ class Conduct:
             trials.clear()
         if slot.kind is Kind.CUE:
             trials[:] = [t for t in trials if t.trial != slot.trial]  # it was interrupted before
-            trials.append(Shown(slot.trial, event.label, onset))
+            trials.append(Shown(slot.trial, event.label, onset, cue_s=slot.seconds))
         elif slot.kind is Kind.REST and trials:
             trials[-1].relax = onset
 
@@ -346,13 +240,22 @@ class Conduct:
                 continue
             if shown.relax is not None and start > shown.relax:
                 continue
-            shown.repeated = True
-            seconds = s.protocol.redo(shown.trial)
-            if seconds is None:
-                continue
-            end = cue + seconds if shown.relax is None else shown.relax
-            self._command(Marker(cue, LOST, end - cue, CUE_ORIGIN))
-            self._note("redo", {"trial": shown.trial, "label": shown.label, "why": gap["cause"]})
+            self._redo(shown, "gap", LOST, gap["cause"])
+
+    def _redo(self, shown: Shown, why: str, span: str, cause: str = "") -> bool:
+        """Let a trial come again at the end of its block; False where the block is over."""
+        protocol, cue = self.state.protocol, shown.cue
+        assert protocol is not None
+        assert cue is not None
+        shown.repeated, shown.why = True, why
+        seconds = protocol.redo(shown.trial)
+        if seconds is None:
+            return False
+        end = cue + seconds if shown.relax is None else shown.relax
+        self._command(Marker(cue, span, end - cue, CUE_ORIGIN))
+        told = {"trial": shown.trial, "label": shown.label, "why": cause or why}
+        self._note("redo", told)
+        return True
 
     def _pause(self, now: float, why: str) -> None:
         protocol = self.state.protocol
@@ -361,7 +264,7 @@ class Conduct:
         if protocol.phase.slot.kind in ENGAGED:  # comes again at once: no gap need spoil it
             for shown in self.state.trials:
                 if shown.relax is None:
-                    shown.trial, shown.repeated = 0, True
+                    shown.trial, shown.repeated, shown.why = 0, True, "pause"
         protocol.pause(now)
         self._note("pause", {"time": now, "why": why})
 
@@ -379,3 +282,8 @@ class Conduct:
 
     def _note(self, what: str, values: dict[str, Any]) -> None:
         self._send({"command": "note", "kind": "protocol", "values": {"what": what, **values}})
+
+
+def _seen_until(shown: Shown) -> float:
+    """Until when an eye movement is laid to a trial's cue."""
+    return (shown.cue or 0.0) + shown.cue_s + EYES_AFTER_S

@@ -148,7 +148,10 @@ def _serve(outlets: Outlets, invocation: Invocation) -> int:
         engine.obey(read_command(line, clock.now()))
 
     for line in settings.begin_with:
-        take(line)
+        try:
+            take(line)
+        except BadInputError as err:  # of the session before: this one has no such output
+            outlets.publish({"event": "note", "message": str(err)})
     if live is not None:
         live.listen(take)
     if invocation.replaces is not None:

@@ -37,9 +37,9 @@ from rtbci.calibration.offer import (
     write_state,
 )
 from rtbci.calibration.profile import Profile, open_profile
-from rtbci.calibration.reading.moabb_source import expand
 from rtbci.calibration.report import CalibrationReport
 from rtbci.errors import RtbciError
+from rtbci.sources.moabb_source import expand
 
 MODULE = "rtbci.apps.fine_tuning"
 STOP_S = 10.0
@@ -52,7 +52,7 @@ _children: list[subprocess.Popen[bytes]] = []
 """Runs of this process, kept so that their ends can be noticed."""
 
 
-def go_on(profile: Profile, job: Job, asked: bool | None, *, as_json: bool = False) -> str:
+def go_on(profile: Profile, job: Job, asked: bool | None, *, shown: bool) -> str:
     """Begin fine-tuning behind a new profile where it is wanted; what runs for it is stopped.
 
     Parameters
@@ -61,16 +61,16 @@ def go_on(profile: Profile, job: Job, asked: bool | None, *, as_json: bool = Fal
         Just made.
     job : Job
     asked : bool | None
-        What the user said; None: where ``auto`` has chosen and a terminal shows what is said.
-    as_json : bool
+        What the user said; None: where ``auto`` has chosen and somebody sees what is said.
+    shown : bool
+        Whether a window or a terminal shows it to somebody.
 
     Returns
     -------
     said : str
         A sentence; empty where there is nothing to say.
     """
-    on_terminal = sys.stdout is not None and sys.stdout.isatty() and not as_json
-    by_itself = job.decoder == AUTO_NAME and on_terminal and os.environ.get(VARIABLE) != "0"
+    by_itself = job.decoder == AUTO_NAME and shown and os.environ.get(VARIABLE) != "0"
     if asked or (asked is None and by_itself and not why_not(profile.card)):
         return begin(profile, job)
     stop(profile.folder)

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Tell = Callable[[float, str], None]
 """Told the share that is done, and what is being done."""
@@ -22,10 +29,21 @@ def print_json(event: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def on_terminal(*, as_json: bool) -> bool:
+    """Whether a terminal shows what a command says."""
+    return sys.stdout is not None and sys.stdout.isatty() and not as_json
+
+
 @contextmanager
-def progress_bar(shown: bool) -> Iterator[Tell]:
-    """Show a progress bar on standard error; gives what moves it (share done, what at)."""
-    columns = (TextColumn("{task.description:<40.40}"), BarColumn(), TimeElapsedColumn())
+def progress_bar(shown: bool, *, remaining: bool = False) -> Iterator[Tell]:
+    """Show a progress bar on standard error; gives what moves it (share done, what at).
+
+    With ``remaining`` it foretells its end, which only an even progress allows.
+    """
+    columns: list[ProgressColumn] = [TextColumn("{task.description:<40.40}"), BarColumn()]
+    columns += [TimeElapsedColumn()]
+    if remaining:
+        columns += [TextColumn("left"), TimeRemainingColumn()]
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, disable=not (shown and console.is_terminal)

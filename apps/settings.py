@@ -14,6 +14,8 @@ from rtbci.config import SessionConfig, from_dict
 from rtbci.errors import BadInputError
 
 SourceKind = Literal["board", "lsl", "fieldtrip", "replay"]
+MEASURES_IMPEDANCE = ("openbci", "cyton", "cyton_daisy", "ganglion")
+Pins = Literal["analog", "digital"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class SourceSettings:
         Further LSL streams that are recorded beside the EEG.
     params : tuple of str
         ``KEY=VALUE`` for BrainFlow's input parameters.
+    aux : str
+        What a Cyton reads in place of its accelerometer: its ``analog`` or ``digital`` pins.
     speed : str
         ``1`` for true speed, ``max`` as fast as possible; replays and the simulator.
     file_board, file_stream : str | None
@@ -46,6 +50,7 @@ class SourceSettings:
     serial_port: str | None = None
     gain: int | None = None
     params: tuple[str, ...] = ()
+    aux: Literal["", "analog", "digital"] = ""
     markers: str | None = None
     extra: tuple[str, ...] = ()
     speed: str = "1"
@@ -60,6 +65,11 @@ class SourceSettings:
     def simulated(self) -> bool:
         """Whether it is the simulator."""
         return self.kind == "board" and self.name == "simulator"
+
+    @property
+    def measures_impedance(self) -> bool:
+        """Whether the impedances of its electrodes can be measured."""
+        return self.kind == "board" and self.name.lower() in MEASURES_IMPEDANCE
 
     @property
     def is_file(self) -> bool:

@@ -233,7 +233,7 @@ def switched_by_hand(entry: SessionEntry) -> tuple[str, ...]:
     standing: dict[str, dict[str, Any]] = {}
     for command in said:
         what = command["command"].removeprefix("stop_").removeprefix("resume_")
-        standing[command.get("channel", what)] = command
+        standing[command.get("channel", command.get("output", what))] = command
     over = ("take_back", "resume_outputs")
     return tuple(json.dumps(c) for c in standing.values() if c["command"] not in over)
 
@@ -246,6 +246,8 @@ def _as_command(event: dict[str, Any]) -> dict[str, Any] | None:
             return {"command": "leave_out" if out else "take_back", "channel": name}
         case {"event": "threshold", "on": on, "off": off}:
             return {"command": "threshold", "on": on, "off": off}
+        case {"event": "output", "output": name, "off": off}:
+            return {"command": "stop_outputs" if off else "resume_outputs", "output": name}
         case {"event": "outputs", "stopped": stopped}:
             return {"command": "stop_outputs" if stopped else "resume_outputs"}
     return None

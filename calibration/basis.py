@@ -20,7 +20,6 @@ from rtbci.calibration.reading.checks import (
     pick_electrodes,
 )
 from rtbci.calibration.reading.cohort import follow_all, judge_all, subject_of
-from rtbci.calibration.reading.moabb_source import labels_of
 from rtbci.calibration.reading.track import Track
 from rtbci.calibration.reading.trials import Cue, TrialConfig, cut, find_cues
 from rtbci.calibration.selection.contest import Contest, enter
@@ -30,6 +29,7 @@ from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.classes import parse_classes
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
+from rtbci.playback import known_classes
 
 Progress = Callable[[str, float], None]
 """Told what is going on and which share of it is done (0 to 1)."""
@@ -147,7 +147,7 @@ def read_basis(
         Where the recordings can't be read, don't fit each other, don't hold enough trials of two
         classes, or no decoder can be made for them.
     """
-    maps = [labels_of(p) if classes is None else parse_classes(classes) for p in paths]
+    maps = [known_classes(p) if classes is None else parse_classes(classes) for p in paths]
     trial = TrialConfig(trial_s=config.decode.trial_s)
     for recipe in recipes.values():
         check_window(recipe.view, trial)

@@ -12,6 +12,7 @@ from typing import Any
 from rtbci.calibration.controls.patterns import Pattern
 from rtbci.calibration.evaluation.learning import LearningCurve
 from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.online.courses import Course
 from rtbci.calibration.scoring.metrics import Metrics
 from rtbci.calibration.scoring.verdict import Verdict
 from rtbci.calibration.signal.learned import Learned
@@ -134,6 +135,8 @@ class Card:
         What a signal check showed of eyes and muscle: regression and flags begin with it.
     rechecked : tuple of str
         When it was checked again, and what was found; the last comes last.
+    courses : tuple of Course
+        What its trials' tokens say to a decoder that does not know them.
     """
 
     subject: str
@@ -161,6 +164,12 @@ class Card:
     rejected: tuple[Rejected, ...] = ()
     learned: Learned | None = None
     rechecked: tuple[str, ...] = ()
+    courses: tuple[Course, ...] = ()
+
+
+BEFORE: dict[str, dict[str, Any]] = {"online": {"flag_hold_s": 0.0, "flag_settle_s": 0.0}}
+"""What decoders did before a knob was there, by table: cards that lack it were made then, and
+what was recorded with them replays as it was."""
 
 
 def write_card(card: Card) -> str:
@@ -183,6 +192,9 @@ def read_card(path: Path) -> Card:
         raise BadInputError(f"profile {path} can't be read: {err.strerror}; {remedy}.") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise BadInputError(f"profile {path} is damaged ({err}); {remedy}.") from err
+    for table, knobs in BEFORE.items():
+        if isinstance(values.get(table), dict):
+            values[table] = knobs | values[table]
     needed = [
         f.name
         for f in dataclasses.fields(Card)

@@ -1,6 +1,7 @@
 """From a choice to what is saved: the decoder fitted on all trials, and a card that describes it.
 
-choice -> fit on all trials -> its view joined -> control table, patterns, temperature -> card
+choice -> fit on all trials -> its view joined -> control table, patterns, temperature, idle model,
+courses -> card
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from rtbci.calibration.basis import Basis
 from rtbci.calibration.card import Candidate, Card, Control, Rejected, Score
 from rtbci.calibration.controls.control import Scored, caveat, control_table, control_views
 from rtbci.calibration.controls.patterns import find_patterns
-from rtbci.calibration.decoders.catalogue import make_decoder
+from rtbci.calibration.decoders.catalogue import is_quick, make_decoder
+from rtbci.calibration.intent import Seen, courses_of, find_pauses, idle_model
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.online.courses import Course
 from rtbci.calibration.online.evidence import fit_temperature
 from rtbci.calibration.reading.track import Track
 from rtbci.calibration.reading.trials import cut
@@ -28,7 +31,7 @@ from rtbci.calibration.selection.auto import Choice
 from rtbci.calibration.selection.contest import Contest, Evidence
 from rtbci.calibration.selection.stack import Stack, stack
 from rtbci.calibration.signal.streaming import ViewConfig
-from rtbci.types import FloatArray
+from rtbci.types import FloatArray, IndexArray
 
 DECODER_VIEW = "decoder"
 """View of the decoder that was chosen."""
@@ -95,6 +98,30 @@ def finish(
         *controls,
     )
     in_fit = windows.x[windows.fit]
+    about = Seen(
+        tracks,
+        data.cues,
+        data.used,
+        data.names,
+        DECODER_VIEW,
+        seen,
+        config.preprocess.rate_hz,
+        config.token.hop_s,
+        basis.trial.trial_s[1],
+        windows,
+    )
+    pauses = find_pauses(about)
+    idle = idle_model(about, pauses)
+    temperature = _temperature(contest, choice, folds)
+    courses: tuple[Course, ...] = ()
+    if all(is_quick(m) for m in choice.members):
+        courses = courses_of(
+            about,
+            pauses if idle is not None else None,
+            folds,
+            lambda trials: _fit(contest, choice, trials)[0],
+            temperature,
+        )
     card = Card(
         subject=subject,
         created=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
@@ -116,7 +143,7 @@ def finish(
         ),
         preprocess=config.preprocess,
         view=seen,
-        online=OnlineConfig(temperature=_temperature(contest, choice, folds)),
+        online=OnlineConfig(temperature=temperature),
         candidates=tuple(Candidate(k, round(v, 4)) for k, v in choice.scores.items()),
         controls=controls,
         chosen=choice.lines(),
@@ -126,8 +153,11 @@ def finish(
         montage=data.tracks[0].electrodes,
         rejected=tuple(Rejected(why, n) for why, n in data.rejected.items()),
         learned=data.learned,
+        courses=courses,
     )
-    return card, Referenced.around(fitted, in_fit, len(seen.bands_hz))
+    referenced = Referenced.around(fitted, in_fit, len(seen.bands_hz))
+    referenced.idle = idle
+    return card, referenced
 
 
 def _temperature(contest: Contest, choice: Choice, folds: Folds) -> float:
@@ -141,9 +171,11 @@ def _temperature(contest: Contest, choice: Choice, folds: Folds) -> float:
     return round(fit_temperature(np.concatenate(log_p), np.concatenate(y).astype(np.intp)), 4)
 
 
-def _fit(contest: Contest, choice: Choice) -> tuple[Any, ViewConfig]:
-    """Fit the chosen decoder on all trials; give it with the view that it sees."""
-    members = [contest.fit(m) for m in choice.members]
+def _fit(
+    contest: Contest, choice: Choice, trials: IndexArray | None = None
+) -> tuple[Any, ViewConfig]:
+    """Fit the chosen decoder on some trials, or on all; give it with the view that it sees."""
+    members = [contest.fit(m, trials) for m in choice.members]
     views = [contest.entry(m).view or ViewConfig() for m in choice.members]
     if len(members) == 1:
         return members[0], views[0]

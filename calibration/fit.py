@@ -23,7 +23,6 @@ from rtbci.calibration.finish import DECODER_VIEW as DECODER_VIEW
 from rtbci.calibration.finish import finish
 from rtbci.calibration.profile import check_subject, check_writable, earlier_looks, save_profile
 from rtbci.calibration.reading.checks import check_named_once
-from rtbci.calibration.reading.moabb_source import expand
 from rtbci.calibration.report import CalibrationReport, outcomes
 from rtbci.calibration.scoring.cross_validation import permutation_test
 from rtbci.calibration.scoring.metrics import measure
@@ -38,6 +37,7 @@ from rtbci.calibration.selection.auto import (
 from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
+from rtbci.sources.moabb_source import expand
 
 PERMUTATIONS = 99
 

@@ -33,7 +33,6 @@ from rtbci.calibration.profile import Profile, load_estimator, load_profile, sav
 from rtbci.calibration.protocol.config import ProtocolConfig, load_protocol
 from rtbci.calibration.reading.checks import check_window
 from rtbci.calibration.reading.cohort import follow_all, judge_all
-from rtbci.calibration.reading.moabb_source import labels_of
 from rtbci.calibration.reading.trials import TrialConfig, Windows, cut, find_cues
 from rtbci.calibration.scoring.metrics import measure
 from rtbci.calibration.signal.check_data import holds_check, read_check
@@ -42,6 +41,7 @@ from rtbci.calibration.signal.learning import learn
 from rtbci.calibration.signal_check import SignalCheck, judge_signal_check
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
+from rtbci.playback import known_classes
 
 Values = npt.NDArray[np.float64]
 Verdict = Literal["kept", "re-centred", "calibrate again"]
@@ -241,7 +241,7 @@ def _windows(
             "anew."
         )
     own = {name: name for name in card.classes}
-    named = {k: v for k, v in labels_of(recording).items() if v in own}
+    named = {k: v for k, v in known_classes(recording).items() if v in own}
     cues = find_cues(tracks, [own | named], card.classes, trial, base.window_s)
     cues, rejected = judge_all(tracks, cues, card.electrodes, base, config)
     rate = card.preprocess.rate_hz

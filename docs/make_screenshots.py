@@ -38,8 +38,10 @@ from rtbci.apps.gui.live.display_control import display_of
 from rtbci.apps.gui.live.signals_panel import SignalsPanel
 from rtbci.apps.gui.live.strip_panel import StripPanel
 from rtbci.apps.gui.remembered import Remembered
-from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.review.window import ReviewWindow
+from rtbci.apps.gui.view_models.review import ReviewModel
 from rtbci.apps.settings import RunSettings, SourceSettings
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.config import BlockConfig, load_protocol
 from rtbci.calibration.protocol.rehearsal import SubjectSettings, rehearse
 from rtbci.clock import MonotonicClock
@@ -54,6 +56,7 @@ REPLAY = "motor_imagery/eegmmidb/S001/S001R04.edf"
 COLOURS = 256
 LONG_S = 80.0
 """Of a session: forecast errors are counted from a minute on."""
+REVIEWED_S = 40.0
 
 
 def wait(seconds: float) -> None:
@@ -176,7 +179,7 @@ def guided(scratch: Path) -> None:
         clock=MonotonicClock(),
         worker=Worker(),
     )
-    window = CalibrationWindow(session, presenter, "simulator")
+    window = CalibrationWindow(session, presenter)
     window.resize(*SIZE)
     window.show()
     wait(1.0)
@@ -184,10 +187,30 @@ def guided(scratch: Path) -> None:
     window.close()
 
 
+def reviewed(scratch: Path) -> None:
+    """A session on the simulator, looked at again."""
+    record = scratch / "recordings"
+    settings = replace(RunSettings(), montage=ELECTRODES, subject="P07", record=str(record))
+    with live(settings, scratch) as window:
+        wait(REVIEWED_S)
+        window.session.send({"command": "mark", "label": "blink"})
+        wait(2.0)
+        recording = window.session.info.recording
+    assert recording is not None
+    review = ReviewWindow(ReviewModel(Path(recording)), Remembered(scratch / "review.ini"))
+    review.resize(*SIZE)
+    review.show()
+    review.timeline_to(REVIEWED_S / 2)
+    wait(2.0)
+    keep(review, "review")
+    review.close()
+
+
 PICTURES: dict[str, Callable[[Path], None]] = {
     "simulated": simulated,
     "replayed": replayed,
     "guided": guided,
+    "reviewed": reviewed,
 }
 
 

@@ -6,6 +6,10 @@
 The block attends along whatever T is: tokens in the encoder (with rotary positions and the
 banded causal mask), electrodes in the direct head (without positions).  Live, ``step`` does the
 same for one new token against the keys and values kept in the ring cache.
+
+A *prefix* is a token in front of the sequence that has no position: it sees itself alone, and all
+others see it, at no distance (neither query nor key is turned).  So its keys and values are
+constants of what it stands for, and it never slides out of the window.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from torch import Tensor, nn
 
 Rotary = tuple[Tensor, Tensor]
 """Cosines and signed sines of each pair's angle at both of its ends, each (T, head_dim)."""
+
+Prefix = Tensor
+"""Keys (not turned) and values of a token without position, (2, B, heads, 1, head_dim)."""
 
 
 def rotary(positions: Tensor, head_dim: int, base: float, dtype: torch.dtype) -> Rotary:
@@ -44,6 +51,11 @@ def rotate(x: Tensor, turn: Rotary) -> Tensor:
     cos, sin = turn
     partner = x.roll(x.shape[-1] // 2, dims=-1)
     return (x * cos + partner * sin).to(x.dtype)
+
+
+def turned(x: Tensor, turn: Rotary | None) -> Tensor:
+    """Turn ``x`` where there are positions."""
+    return x if turn is None else rotate(x, turn)
 
 
 def banded_mask(
@@ -87,14 +99,27 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, mask: Tensor, turn: Rotary | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor, turn: Rotary | None = None, prefix: Prefix | None = None
+    ) -> Tensor:
         """Attend within sequences: x (B, T, d), mask (B or 1, 1, T, T) -> (B, T, d)."""
-        q, k, v = self._project(x, turn)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
+        q, k, v = self.project(x)
+        bias = None
+        if prefix is not None:
+            bias = torch.zeros_like(mask, dtype=x.dtype).masked_fill_(~mask, float("-inf"))
+        return self._mix(
+            q, turned(q, turn), turned(k, turn), v, mask if bias is None else bias, prefix
+        )
 
-    def step(self, x: Tensor, kv: Tensor, slot: Tensor, bias: Tensor, turn: Rotary) -> Tensor:
+    def step(
+        self,
+        x: Tensor,
+        kv: Tensor,
+        slot: Tensor,
+        bias: Tensor,
+        turn: Rotary,
+        prefix: Prefix | None = None,
+    ) -> Tensor:
         """Attend from one new token to what is kept, after keeping it too.
 
         Parameters
@@ -107,25 +132,41 @@ class Attention(nn.Module):
             0 for a slot that is seen, -inf for one that is not; only the first n slots count.
         turn : Rotary
             Of this token's position; a key is turned once, when it is written.
+        prefix : Prefix | None
+            Seen whatever ``bias`` says.
         """
-        q, k, v = self._project(x, turn)
+        q, k, v = self.project(x)
         keys, values = kv.unbind(0)
-        keys.index_copy_(2, slot, k)
+        keys.index_copy_(2, slot, turned(k, turn))
         values.index_copy_(2, slot, v)
         n = bias.shape[-1]
-        mixed = F.scaled_dot_product_attention(q, keys[:, :, :n], values[:, :, :n], attn_mask=bias)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
+        return self._mix(q, turned(q, turn), keys[:, :, :n], values[:, :, :n], bias, prefix)
 
-    def _project(self, x: Tensor, turn: Rotary | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Give queries, keys (both turned) and values, each (B, heads, T, head_dim)."""
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give queries, keys (neither turned) and values, each (B, heads, T, head_dim)."""
         batch, n_tokens, dim = x.shape
         shape = (batch, n_tokens, 3, self.heads, dim // self.heads)
-        qkv = self.qkv(x).view(shape).permute(2, 0, 3, 1, 4)
-        qk, v = qkv[:2], qkv[2]
-        if turn is not None:
-            qk = rotate(qk, turn)
-        return qk[0], qk[1], v
+        q, k, v = self.qkv(x).view(shape).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def _mix(
+        self, plain: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, prefix: Prefix | None
+    ) -> Tensor:
+        """Weigh the values and join the heads; ``plain`` are the queries before they were turned.
+
+        With a prefix the mask is one to add, and the softmax runs over the tokens and the prefix.
+        """
+        if prefix is None:
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        else:
+            scale = q.shape[-1] ** -0.5
+            scores = torch.cat(
+                [q @ k.mT * scale + mask, (plain * prefix[0]).sum(-1, keepdim=True) * scale], dim=-1
+            )
+            weight = scores.softmax(dim=-1, dtype=torch.float32).to(v.dtype)
+            mixed = weight[..., :-1] @ v + weight[..., -1:] * prefix[1]
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class SwiGLU(nn.Module):
@@ -153,17 +194,34 @@ class Block(nn.Module):
         self.norm_ffn = nn.RMSNorm(dim, eps=1e-6)
         self.ffn = SwiGLU(dim, ffn)
 
-    def forward(self, x: Tensor, mask: Tensor, turn: Rotary | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor, turn: Rotary | None = None, prefix: Prefix | None = None
+    ) -> Tensor:
         """Whole sequences; shapes as in :meth:`Attention.forward`."""
-        x = x + self.attention(self.norm_attention(x), mask, turn)
+        x = x + self.attention(self.norm_attention(x), mask, turn, prefix)
         out: Tensor = x + self.ffn(self.norm_ffn(x))
         return out
 
-    def step(self, x: Tensor, kv: Tensor, slot: Tensor, bias: Tensor, turn: Rotary) -> Tensor:
+    def step(
+        self,
+        x: Tensor,
+        kv: Tensor,
+        slot: Tensor,
+        bias: Tensor,
+        turn: Rotary,
+        prefix: Prefix | None = None,
+    ) -> Tensor:
         """One new token; shapes as in :meth:`Attention.step`."""
-        x = x + self.attention.step(self.norm_attention(x), kv, slot, bias, turn)
+        x = x + self.attention.step(self.norm_attention(x), kv, slot, bias, turn, prefix)
         out: Tensor = x + self.ffn(self.norm_ffn(x))
         return out
+
+    def prefix(self, x: Tensor) -> tuple[Prefix, Tensor]:
+        """Take a prefix through the block: x (B, 1, d) -> what tokens see of it, and the next x."""
+        _, k, v = self.attention.project(self.norm_attention(x))
+        # It sees itself alone, so its softmax is 1.
+        x = x + self.attention.out(v.transpose(1, 2).flatten(2))
+        return torch.stack([k, v]), x + self.ffn(self.norm_ffn(x))
 
 
 def initialise(module: nn.Module, depth: int) -> None:

@@ -11,6 +11,11 @@ valid; a scratch slot is seen by the rollout's tokens that come after it, within
 A token always sees itself.  Tokens go in one at a time: writing several into a ring of W slots
 before attending would overwrite what the first of them still has to see.
 
+Where the network has a condition token in front of each electrode's sequence, its keys and values
+are constants of the electrode (``prefix``): they are seen from everywhere and take no slot.  A
+summary token sees the whole ring and itself; it stands in the first scratch slot, which the next
+rollout or summary overwrites, so nothing ever sees it.
+
 Position, starts and validity live on the device and are changed in place, so that one pass can be
 recorded as a CUDA graph.  Not thread-safe: the engine's pipeline thread owns it.
 """
@@ -60,6 +65,8 @@ class RingCache:
         Whether later tokens may see a slot.
     slots : Tensor, shape (W + H,), int64
         0, 1, 2, ...; a constant.
+    prefix : Tensor, shape (layers, 2, B, heads, 1, head_dim) | None
+        Keys (not turned) and values of the condition tokens; constants.
     """
 
     kv: Tensor
@@ -67,6 +74,7 @@ class RingCache:
     start: Tensor
     valid: Tensor
     slots: Tensor
+    prefix: Tensor | None = None
 
     @classmethod
     def allocate(
@@ -75,10 +83,14 @@ class RingCache:
         batch: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        prefix: Tensor | None = None,
     ) -> RingCache:
-        """Make an empty cache for ``batch`` electrodes, with scratch for a whole rollout."""
+        """Make an empty cache for ``batch`` electrodes, with scratch for a whole rollout.
+
+        :meth:`rtbci.models.eegpt.EEGPT.new_cache` does it with the electrodes' condition tokens.
+        """
         # The ingest pass already gives the first hop: H hops need H - 1 tokens of scratch.
-        slots = config.context + config.rollout_steps - 1
+        slots = config.context + max(config.rollout_steps - 1, int(config.summary))
         shape = (config.layers, 2, batch, config.heads, slots, config.head_dim)
         return cls(
             kv=torch.zeros(shape, dtype=dtype, device=device),
@@ -86,6 +98,7 @@ class RingCache:
             start=torch.zeros(batch, dtype=torch.int64, device=device),
             valid=torch.zeros(batch, config.context, dtype=torch.bool, device=device),
             slots=torch.arange(slots, device=device),
+            prefix=prefix,
         )
 
     @property
@@ -147,6 +160,14 @@ class RingCache:
         seen = torch.cat([ring, own.expand(len(ring), -1)], dim=1)
         slot = self.slots[self.context + step - 1 : self.context + step]
         return Place(newest + step, slot, self._bias(seen))
+
+    def after(self) -> Place:
+        """Place of a summary of the newest token's window: one position on, seeing all of it."""
+        newest = self.next - 1
+        age = (newest - self.slots[: self.context]) % self.context
+        ring = self.valid & (age <= (newest - self.start)[:, None])
+        seen = torch.cat([ring, torch.ones_like(ring[:, :1])], dim=1)
+        return Place(self.next, self.slots[self.context : self.context + 1], self._bias(seen))
 
     def clean(self) -> None:
         """Zero what is not finite in the scratch slots, so that no later rollout meets it."""

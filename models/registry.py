@@ -18,7 +18,7 @@ from rtbci.errors import BadInputError
 from rtbci.models.ar_model import ARModel
 from rtbci.models.checkpoint import DEFAULT, find_checkpoint, load_checkpoint
 from rtbci.models.config import check_session
-from rtbci.models.electrodes import electrode_ids
+from rtbci.models.electrodes import placeless
 from rtbci.models.streaming import EEGPTModel
 from rtbci.tick import Model
 
@@ -33,7 +33,8 @@ class LoadedModel:
     ----------
     model : Model
     note : str
-        Why it is another one than the default; empty otherwise.
+        Why it is another one than the default, or which electrodes it can't place; empty
+        otherwise.
     """
 
     model: Model
@@ -52,10 +53,9 @@ def load_model(
         another preprocessing, or none of the electrodes is in their vocabulary.
     """
     place = _device(device)
-    known = [name for name, i in zip(electrodes, electrode_ids(electrodes), strict=True) if i]
     if name == "ar":
         return LoadedModel(_ar(electrodes, config))
-    if not known:
+    if len(placeless(electrodes)) == len(electrodes):
         why = f"none of the electrodes ({', '.join(electrodes[:4])}, ...) has a standard name"
         if name is not None:
             raise BadInputError(
@@ -66,7 +66,19 @@ def load_model(
     checkpoint = load_checkpoint(find_checkpoint(name or DEFAULT))
     check_session(checkpoint.config, config.preprocess, config.token)
     model = EEGPTModel(checkpoint, electrodes, device=place, published=config.forecast)
-    return LoadedModel(model)
+    return LoadedModel(model, _unplaced(placeless(electrodes)))
+
+
+def _unplaced(names: Sequence[str]) -> str:
+    """Say which electrodes the network can't place, and what that means."""
+    if not names:
+        return ""
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    what = "1 electrode has" if len(names) == 1 else f"{len(names)} electrodes have"
+    return (
+        f"{what} no place on the head by name ({shown}): forecasts by AR, not decoded; "
+        "name them with --montage."
+    )
 
 
 def _ar(electrodes: Sequence[str], config: SessionConfig) -> ARModel:

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from rtbci.models.baselines import ARForecaster, RidgeForecaster
-from rtbci.models.cache import RingCache
 from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.config import ModelConfig
-from rtbci.models.electrodes import electrode_ids
+from rtbci.models.electrodes import GENERIC, electrode_ids
+from rtbci.models.intervals import Intervals
 from rtbci.models.tokens import linear_inputs, restore, token_window
 from rtbci.models.trust import Trust
 from rtbci.tick import Tick
@@ -43,8 +43,10 @@ class TokenState:
         With copies of what the linear forecasts look back on; None before a segment's first.
     window : Tensor, shape (E, n_window), float32
         Of the newest token, in deviations, on the network's device.
+    newest : Tensor, shape (E, d), float32
+        States of the newest token, which forecasts are made from.
     states : Tensor, shape (teg_tokens, E, d), float32
-        Of the newest tokens, in a ring.
+        What the decode head reads of the newest tokens, in a ring.
     tokens : ndarray, shape (E,), int64
         Tokens in a row that each electrode was good for.
     next_index : int
@@ -53,6 +55,7 @@ class TokenState:
 
     tick: Tick | None
     window: Tensor
+    newest: Tensor
     states: Tensor
     tokens: npt.NDArray[np.int64]
     next_index: int = 0
@@ -62,6 +65,7 @@ class TokenState:
         if electrodes is None:
             self.tick = None
             self.window.zero_()
+            self.newest.zero_()
             self.states.zero_()
             self.tokens[:] = 0
             self.next_index = 0
@@ -74,7 +78,8 @@ class EEGPTModel:
 
     A token whose window the segment does not fill yet, and one of an electrode that is left out,
     is ingested but not looked back on.  A decode needs ``teg_context_s`` of signal from at least
-    ``teg_min_electrodes`` of the electrodes that the decode head may read.
+    ``teg_min_electrodes`` of the electrodes that the decode head may read.  An electrode whose name
+    has no place on the head (``placeless``) is forecast by AR, once that is fitted.
 
     Parameters
     ----------
@@ -86,7 +91,8 @@ class EEGPTModel:
     dtype : torch.dtype
         Of the blocks and the cache; norms, softmax, angles and heads are float32 in any case.
     published : str
-        ``direct`` or ``rollout``: the forecast that is made.
+        ``direct`` or ``rollout``: the forecast that is made.  Networks without a direct head roll
+        out in any case.
     """
 
     def __init__(
@@ -103,7 +109,7 @@ class EEGPTModel:
         self.name = checkpoint.name
         self.identity = checkpoint.identity
         self.device = torch.device(device).type
-        self.published = published
+        self.published = published if config.direct else "rollout"
         self.n_horizons = config.n_horizons
         self.classes = config.classes
         self.config: ModelConfig = config
@@ -114,8 +120,9 @@ class EEGPTModel:
         self._network.layers.to(dtype)
         ids = electrode_ids(electrodes, config.electrodes)
         self._ids = torch.tensor(ids, dtype=torch.int64, device=self._device)
+        self._placeless = np.array([i == GENERIC for i in electrode_ids(electrodes)])
         self._readable = self._network.readable(self._ids).cpu().numpy()
-        self._cache = RingCache.allocate(config, n, self._device, dtype)
+        self._cache = self._network.new_cache(self._ids)
         self._ar = ARForecaster(
             n, rate_hz=config.rate_hz, n_horizons=config.n_horizons, hop=config.n_hop
         )
@@ -123,21 +130,29 @@ class EEGPTModel:
         self._ridge = None if weight is None else RidgeForecaster(weight.numpy())
         self._look_back = max(self._ar.order, self._ridge.layout.n_rows if self._ridge else 0)
         self._trust = Trust(config.n_horizons, n, config.n_hop, config.gain_bins)
+        wide = self.published == "direct" and self._network.direct_head.width is not None
+        sizes = (config.n_horizons, n, config.n_hop, config.gain_bins)
+        self._intervals = Intervals(*sizes) if wide else None
         self._host_window = self._host((n, config.n_window))
         self._host_linear = self._host((n, 2, config.n_horizons))
         self.state = TokenState(
             tick=None,
             window=torch.zeros(n, config.n_window, device=self._device),
+            newest=torch.zeros(n, config.dim, device=self._device),
             states=torch.zeros(config.teg_tokens, n, config.dim, device=self._device),
             tokens=np.zeros(n, np.int64),
         )
         self._warm_up()
 
     @property
+    def gpu_bytes(self) -> int | None:
+        """Memory of the GPU that the process holds; None where it computes on the CPU."""
+        return torch.cuda.memory_reserved(self._device) if self.device == "cuda" else None
+
+    @property
     def states(self) -> FloatArray:
         """Encoder states of the newest token, shape (n_electrodes, d), float32."""
-        newest = (self.state.next_index - 1) % self.config.teg_tokens
-        states: FloatArray = self.state.states[newest].cpu().numpy()
+        states: FloatArray = self.state.newest.cpu().numpy().copy()
         return states
 
     def reset(self, electrodes: BoolArray | None = None) -> None:
@@ -145,6 +160,8 @@ class EEGPTModel:
         self.state.reset(electrodes)
         self._ar.reset(electrodes)
         self._trust.reset(electrodes)
+        if self._intervals is not None:
+            self._intervals.reset(electrodes)
         self._cache.reset(None if electrodes is None else self._on_device(electrodes))
 
     @torch.inference_mode()
@@ -163,11 +180,14 @@ class EEGPTModel:
         full = len(tick.history) >= config.n_window
         ok = tick.good & full
         states = self._network.ingest(state.window, self._ids, self._cache, self._on_device(ok))
-        state.states[tick.index % config.teg_tokens] = states
+        state.newest.copy_(states)
+        state.states[tick.index % config.teg_tokens] = self._network.summarise(states, self._cache)
         state.tokens = np.where(ok, state.tokens + 1, 0)
         state.next_index = tick.index + 1
         self._ar.update(tick)
         self._trust.learn(tick)
+        if self._intervals is not None:
+            self._intervals.learn(tick)
         # The history is a view into the ring: what the forecast needs of it is copied.
         state.tick = Tick(
             tick.token,
@@ -212,27 +232,57 @@ class EEGPTModel:
         made = {"ar": self._ar.forecast(tick)}
         if self._ridge is not None:
             made["ridge"] = self._ridge.forecast(tick)
+        log_width = None
         if self.published == "direct":
-            ahead = self._direct(tick, made["ar"], made.get("ridge"))
+            ahead, log_width = self._direct(tick, made["ar"], made.get("ridge"))
         else:
-            newest = self.state.states[tick.index % self.config.teg_tokens]
+            newest = self.state.newest
             ahead = self._network.rollout(self.state.window, newest, self._ids, self._cache)
         mean = restore(ahead.cpu().numpy().T, tick.mean, tick.scale).astype(np.float32)
+        mean = np.where(self._placeless & np.isfinite(made["ar"]), made["ar"], mean)
         mean[:, ~tick.good] = np.nan
-        return {self.published: self._trust.mix(tick, mean, made["ar"]), **made}
+        mixed = self._trust.mix(tick, mean, made["ar"])
+        if self._intervals is not None and log_width is not None:
+            self._intervals.put(tick, mixed, log_width.cpu().numpy().transpose(1, 2, 0))
+        return {self.published: mixed, **made}
 
-    def _direct(self, tick: Tick, ar: FloatArray, ridge: FloatArray | None) -> Tensor:
-        """Forecast (E, n_horizons), in deviations, by the direct head."""
+    def interval(self, level: float) -> tuple[FloatArray, FloatArray] | None:
+        """Ends of the central interval around the forecast just made; None where there is none.
+
+        Only weights with a width head say intervals (``ModelConfig.intervals``), and only around
+        the direct forecast.
+
+        Parameters
+        ----------
+        level : float
+            Share of what comes that it is to hold, above 0 and below 1.
+
+        Returns
+        -------
+        low, high : ndarray, shape (n_horizons, n_electrodes), float32, µV
+
+        Raises
+        ------
+        BadInputError
+            On another level, and before the first forecast of a segment.
+        """
+        return None if self._intervals is None else self._intervals.interval(level)
+
+    def _direct(
+        self, tick: Tick, ar: FloatArray, ridge: FloatArray | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Forecast (E, n_horizons) and log widths (E, n_levels, n_horizons), in deviations."""
         linear = self._host_linear.numpy()
         linear[:] = linear_inputs(ar, ridge, tick.mean, tick.scale)
-        newest = self.state.states[tick.index % self.config.teg_tokens]
-        ahead: Tensor = self._network.direct_head(
-            newest[None],
+        head, inputs = self._network.direct_head, self._host_linear.to(self._device)[None]
+        features = head.read(
+            self.state.newest[None],
             self.state.window[None, :, -self.config.recent :],
-            self._host_linear.to(self._device)[None],
+            inputs,
             self._on_device(tick.good)[None],
         )
-        return ahead[0]
+        width = None if head.width is None else head.log_width(features)[0]
+        return head.forecast(features, inputs)[0], width
 
     def _mean_state(self) -> Tensor:
         """Mean state of the newest ``teg_tokens``, (E, d)."""

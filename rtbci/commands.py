@@ -1,7 +1,7 @@
 """What can be asked of a running session, one JSON object a line.
 
     {"command": "mark", "label": "blink", "time": 81.25, "duration": 0.0, "origin": "user"}
-    {"command": "stop_outputs"}    {"command": "resume_outputs"}
+    {"command": "stop_outputs"}    {"command": "resume_outputs"}    (all, or "output": "lsl")
     {"command": "leave_out", "channel": "C3"}    {"command": "take_back", "channel": "C3"}
     {"command": "threshold", "on": 0.9, "off": 0.4}
     {"command": "note", "kind": "pause", "values": {...}}
@@ -66,9 +66,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class SwitchOutputs:
-    """Let nothing but neutral out, or end that."""
+    """Let nothing but neutral out, or end that.
+
+    Attributes
+    ----------
+    stopped : bool
+    output : str | None
+        ``lsl`` or ``osc`` for that one alone; None for all.
+    """
 
     stopped: bool
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +173,10 @@ def read_command(line: str, now: float) -> Command:
     if name == "stop":
         return Stop()
     if name in ("stop_outputs", "resume_outputs"):
-        return SwitchOutputs(stopped=name == "stop_outputs")
+        output = said.get("output")
+        if not (output is None or isinstance(output, str)):
+            raise BadInputError(f"{name} takes the kind of an output (lsl, osc), got {output!r}.")
+        return SwitchOutputs(name == "stop_outputs", output)
     if name == "mark":
         return _mark(said, now)
     if name == "note":

@@ -1,8 +1,8 @@
 """What a session tells the outside: plain dicts, one a line with ``--json``.
 
-``event`` names each: started, gap, marker, outputs, threshold, channel, late, stalled, flowing,
-lost, reconnected, decode, forecast, status, summary.  Times are seconds from the first row of the
-session.  Others' scripts read these fields: add some, rename none.
+``event`` names each: started, gap, marker, outputs, output, threshold, channel, late, stalled,
+flowing, lost, reconnected, decode, forecast, status, summary.  Times are seconds from the first row
+of the session.  Others' scripts read these fields: add some, rename none.
 """
 
 from __future__ import annotations
@@ -53,9 +53,20 @@ def marker_event(marker: Marker, start: float | None) -> dict[str, Any]:
     }
 
 
-def outputs_event(stopped: bool, time: float, start: float | None) -> dict[str, Any]:
-    """Somebody stopped the outputs, or let them go on."""
+def outputs_event(
+    stopped: bool, time: float, start: float | None, output: str | None = None
+) -> dict[str, Any]:
+    """Somebody stopped the outputs, or one of them (event ``output``), or let them go on."""
     says = "stopped: nothing but neutral goes out" if stopped else "resumed"
+    if output is not None:
+        says = "off: nothing but neutral goes out there" if stopped else "on"
+        return {
+            "event": "output",
+            "t_s": since(start, time),
+            "output": output,
+            "off": stopped,
+            "message": f"the output {output.upper()} is {says}.",
+        }
     return {
         "event": "outputs",
         "t_s": since(start, time),

@@ -5,12 +5,14 @@ And one way to know what its markers mean.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rtbci.classes import CLASSES, classes_for
 from rtbci.clock import Clock
 from rtbci.montage import parse_montage
 from rtbci.recording.reader import RecordingSource, is_recording, open_recording
+from rtbci.sources import moabb_source
 from rtbci.sources.base import Source
 from rtbci.sources.pace import Speed
 from rtbci.sources.replay import ReplaySource
@@ -57,10 +59,14 @@ def known_classes(path: Path) -> dict[str, str]:
 
     A recording of ours knows the classes of its session; where it had none, markers that are
     called as a class are that class.  (``rest`` only where it was shown as a cue: it often
-    marks the end of a trial.)  Of other files the name may tell
+    marks the end of a trial.)  A run of a public data set has the list of its classes beside it
+    (:mod:`rtbci.sources.moabb_source`).  Of other files the name may tell
     (:func:`rtbci.classes.classes_for`).
     """
     if not is_recording(path):
+        beside = path.parent / moabb_source.CLASSES
+        if path.suffix == ".fif" and beside.is_file():
+            return {name: name for name in json.loads(beside.read_text(encoding="utf-8"))}
         return classes_for(path)
     recording = open_recording(path)
     said = recording.extra.get("classes")

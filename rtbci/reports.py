@@ -10,7 +10,7 @@ from rtbci import events
 from rtbci.delivery import Delivery, Observer
 from rtbci.pipeline import Pipeline
 from rtbci.recording.writer import Recorder
-from rtbci.sinks.base import Sink, describe
+from rtbci.sinks.switch import OutputSwitch
 from rtbci.types import Gap
 
 
@@ -44,17 +44,14 @@ def status_event(
     counts: SessionCounts,
     pipeline: Pipeline,
     delivery: Delivery,
-    sinks: Sequence[Sink],
+    outputs: OutputSwitch,
     *,
-    stopped: bool,
     now: float | None,
 ) -> dict[str, Any]:
     """The ``status`` event.
 
     Parameters
     ----------
-    stopped : bool
-        Whether the outputs are.
     now : float | None
         Seconds of the session's clock, which give the newest decode its age: what is displayed
         says how old it is.  None for a source that keeps no time.
@@ -74,14 +71,15 @@ def status_event(
         "sd_uv": [round(float(v), 1) for v in pipeline.scale],
         "left_out": dict(delivery.state.left_out or {}),
         "trouble": counts.trouble,
-        "outputs": len(sinks),
-        "sinks": describe(sinks),
-        "stopped": stopped,
+        "outputs": len(outputs),
+        "sinks": outputs.describe(),
+        "stopped": outputs.stopped,
         "samples": counts.samples,
         "tokens": state.token,
         "skipped_forecasts": state.skipped,
         "backlog_tokens": int(max(0, counts.samples - state.rows) / pipeline.rows_per_hop),
         "device": pipeline.model.device,
+        "gpu_bytes": getattr(pipeline.model, "gpu_bytes", None),
         "gaps": len(counts.gaps),
         "gap_s": round(sum(gap.length for gap in counts.gaps), 3),
         "latency_ms": delivery.latency.recent(),

@@ -51,6 +51,7 @@ from rtbci.pipeline import Pipeline, Skip
 from rtbci.recording.writer import Recorder
 from rtbci.reports import SessionCounts, status_event, summary_fields
 from rtbci.sinks.base import Sink
+from rtbci.sinks.switch import OutputSwitch
 from rtbci.sources.base import Source, Watcher
 from rtbci.types import Chunk, Marker, StreamInfo
 
@@ -150,7 +151,7 @@ class Engine:
         self._marks: queue.SimpleQueue[Marker] = queue.SimpleQueue()
         self._steers: queue.SimpleQueue[Steer] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._silenced = threading.Event()
+        self._switch = OutputSwitch(parts.sinks)
         self._error: Exception | None = None
         self._counts = SessionCounts()
         self._delivery: Delivery | None = None
@@ -166,8 +167,8 @@ class Engine:
                 self.stop()
             case Mark():
                 self.mark(command.marker(self._now()))
-            case SwitchOutputs(stopped):
-                self._switch_outputs(stopped)
+            case SwitchOutputs(stopped, output):
+                self._switch_outputs(stopped, output)
             case Note(kind, values):
                 self._note(kind, dict(values))
             case LeaveOut() | TakeBack() | SetThreshold():
@@ -181,19 +182,12 @@ class Engine:
         """Time on the session's rows: of a source read faster than life, that of its newest."""
         return self._clock.now() if self._settings.paced else self._counts.end
 
-    def _switch_outputs(self, stopped: bool) -> None:
-        for sink in self._parts.sinks:
-            if stopped:
-                sink.stop()
-            else:
-                sink.resume()
-        if stopped:
-            self._silenced.set()
-        else:
-            self._silenced.clear()
+    def _switch_outputs(self, stopped: bool, output: str | None) -> None:
+        self._switch.switch(stopped, output)
         now = self._now()
-        self._note("outputs", {"stopped": stopped, "time": now})
-        self._publish(events.outputs_event(stopped, now, self._counts.start))
+        one = {} if output is None else {"output": output}
+        self._note("outputs", {"stopped": stopped, "time": now, **one})
+        self._publish(events.outputs_event(stopped, now, self._counts.start, output))
 
     def _note(self, kind: str, values: dict[str, Any]) -> None:
         self._writes.put(partial(_write_command, self._counts.samples, kind, values))
@@ -442,8 +436,7 @@ class Engine:
             self._counts,
             pipeline,
             delivery,
-            self._parts.sinks,
-            stopped=self._silenced.is_set(),
+            self._switch,
             now=now if self._settings.paced else None,
         )
 

@@ -48,17 +48,17 @@ def check_window() -> None:
     try:
         from PySide6 import QtWidgets  # noqa: F401 - whether it can be loaded is the question
     except ImportError as err:
-        from rtbci.apps.gui.texts import t
+        from rtbci.apps.texts import t
 
         on_linux = sys.platform.startswith("linux")
         packages = f"{PACKAGES} (apt install)" if on_linux else "PySide6-Essentials (pip install)"
         raise BadInputError(t("shell.app.no_qt", error=err, packages=packages)) from err
     if not has_display():
-        from rtbci.apps.gui.texts import t
+        from rtbci.apps.texts import t
 
         raise BadInputError(t("shell.app.no_display"))
     if sys.platform.startswith("linux") and not answers(os.environ):
-        from rtbci.apps.gui.texts import t
+        from rtbci.apps.texts import t
 
         raise BadInputError(t("shell.app.dead_display", display=os.environ.get("DISPLAY", "")))
 
@@ -205,7 +205,7 @@ class _Survive:
     def __call__(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        from rtbci.apps.gui.texts import t
+        from rtbci.apps.texts import t
 
         if issubclass(kind, KeyboardInterrupt):
             self._window.close()

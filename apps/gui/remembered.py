@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ class Remembered:
     @recordings.setter
     def recordings(self, folder: str) -> None:
         self._store.setValue("recordings", folder)
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """What F1 to F4 write; empty where it was never said."""
+        value = self._store.value("markers")
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+
+    @markers.setter
+    def markers(self, labels: Sequence[str]) -> None:
+        self._store.setValue("markers", list(labels))
 
     @property
     def has_display(self) -> bool:

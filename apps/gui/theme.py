@@ -245,6 +245,15 @@ QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox {
     background: $raised; border: 1px solid $line; border-radius: ${small_corner}px;
     padding: ${pad_y}px ${pad_x}px; selection-background-color: $good;
     selection-color: $on_good; }
+QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button,
+QDoubleSpinBox::down-button { background: transparent; border: none; width: ${arrow}px;
+    subcontrol-origin: border; margin-right: ${tiny}px; }
+QSpinBox::up-button, QDoubleSpinBox::up-button { subcontrol-position: top right; }
+QSpinBox::down-button, QDoubleSpinBox::down-button { subcontrol-position: bottom right; }
+QSpinBox::up-arrow, QDoubleSpinBox::up-arrow { image: url("$up_image"); width: ${indicator}px;
+    height: ${indicator}px; }
+QSpinBox::down-arrow, QDoubleSpinBox::down-arrow { image: url("$arrow_image");
+    width: ${indicator}px; height: ${indicator}px; }
 QCheckBox, QRadioButton { background: transparent; border: 1px solid transparent;
     border-radius: ${tiny}px; spacing: ${pad_y}px; }
 QCheckBox::indicator, QRadioButton::indicator { width: ${arrow}px; height: ${arrow}px;
@@ -307,6 +316,7 @@ def style_sheet(colours: Palette) -> str:
             "half_arrow": px(7),
             "indicator": px(11),
             "arrow_image": theme_icons.arrow(colours.text),
+            "up_image": theme_icons.arrow(colours.text, up=True),
             "tick_image": theme_icons.tick(colours.on_good),
         }
     )

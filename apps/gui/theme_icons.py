@@ -22,10 +22,11 @@ def _folder() -> Path:
     return made
 
 
-def arrow(ink: str) -> str:
-    """Draw an arrow down; give its path as style sheets take it."""
-    points = [QPointF(0.22 * SIZE, 0.36 * SIZE), QPointF(0.78 * SIZE, 0.36 * SIZE)]
-    return _draw("arrow", ink, [*points, QPointF(0.5 * SIZE, 0.66 * SIZE)], filled=True)
+def arrow(ink: str, *, up: bool = False) -> str:
+    """Draw an arrow down, or up; give its path as style sheets take it."""
+    name, base, tip = ("up", 0.64, 0.34) if up else ("arrow", 0.36, 0.66)
+    points = [QPointF(x * SIZE, y * SIZE) for x, y in ((0.22, base), (0.78, base), (0.5, tip))]
+    return _draw(name, ink, points, filled=True)
 
 
 def tick(ink: str) -> str:

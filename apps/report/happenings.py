@@ -88,6 +88,8 @@ def _channel(values: Values) -> str:
 
 
 def _outputs(values: Values) -> str:
+    if (one := values.get("output")) is not None:
+        return f"output {str(one).upper()} {'off' if values['stopped'] else 'on'}"
     return "outputs stopped: nothing but neutral goes out" if values["stopped"] else "outputs go on"
 
 

@@ -87,23 +87,30 @@ def _foundation(name: str, weights: str = "") -> Recipe:
 
     def make(task: Task) -> Any:
         from rtbci.calibration.decoders import finetune, foundation
+        from rtbci.models.seen import unseen
 
-        chosen = foundation.unseen(weights or foundation.DEFAULT, task.without)
+        chosen = unseen(weights or foundation.DEFAULT, task.without)
+        if mode == "population":
+            from rtbci.calibration.decoders.across import across
+
+            return across(task.electrodes, task.classes, task.without, chosen)
         if not mode:
             return foundation.frozen_ridge(task.electrodes, chosen)
         return finetune.FineTuned(task.electrodes, cast(finetune.Mode, mode), chosen)
 
     def saw(subject: str) -> bool:
-        from rtbci.calibration.decoders import foundation
+        from rtbci.models import seen
 
-        chosen = foundation.unseen(weights or foundation.DEFAULT, (subject,))
-        return foundation.saw(subject, chosen)
+        return seen.saw(subject, seen.unseen(weights or seen.DEFAULT, (subject,)))
 
     return Recipe(make, FOUNDATION_VIEW, saw)
 
 
+ACROSS = "eegpt-population"
+"""The foundation model with a head that other people's trials have taught."""
 FINE_TUNED = ("eegpt-heads", "eegpt-lora", "eegpt-full")
 """What takes too long to choose in the foreground, cheapest first."""
+FOUNDATION = (ACROSS, "eegpt", *FINE_TUNED)
 
 BUILT_IN: dict[str, Recipe] = {
     **population.RECIPES,
@@ -116,7 +123,7 @@ BUILT_IN: dict[str, Recipe] = {
     "acm+ts+svm": Recipe(lambda _: riemann.acm_ts_svm()),
     "shallow": Recipe(lambda _: _network("ShallowClassifier"), NETWORK_VIEW),
     "eegnet": Recipe(lambda _: _network("EEGNetClassifier"), NETWORK_VIEW),
-    **{name: _foundation(name) for name in ("eegpt", *FINE_TUNED)},
+    **{name: _foundation(name) for name in FOUNDATION},
 }
 """Simplest first, by what is learned of the user's own labels: the choice prefers the earlier."""
 
@@ -125,8 +132,16 @@ AUTO = (*population.RECIPES, "csp+lda", "ts+lr")
 one of a subject's own trials was better than these by more than its standard error (19 subjects;
 21, 8 or 3 electrodes)."""
 
+QUICK = (*AUTO, "mdm", "fgmdm", "fbcsp+lda", "fbts+lr", "acm+ts+svm")
+"""What reads a few thousand windows in seconds."""
+
 LABEL_FREE = riemann.LABEL_FREE
 """Steps whose fit does not look at the labels; a permutation need not repeat them."""
+
+
+def is_quick(name: str) -> bool:
+    """Whether a decoder reads a few thousand windows, and is fitted a few times, in seconds."""
+    return name in QUICK
 
 
 def decoder_names() -> tuple[str, ...]:
@@ -153,7 +168,7 @@ def find_recipe(name: str) -> Recipe:
     if name.startswith(BRAINDECODE):
         return _public(name)
     known, _, weights = name.partition("@")
-    if weights and known in ("eegpt", *FINE_TUNED):
+    if weights and known in FOUNDATION:
         return _foundation(known, weights)
     factory = _factory(name)
     return Recipe(lambda _: factory())

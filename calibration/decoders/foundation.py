@@ -21,9 +21,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -38,10 +35,11 @@ from rtbci.calibration.decoders.closed_form import RidgeHead
 from rtbci.calibration.decoders.training import one_thread
 from rtbci.errors import BadInputError
 from rtbci.models.checkpoint import DEFAULT as DEFAULT
-from rtbci.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.config import ModelConfig
 from rtbci.models.eegpt import EEGPT
 from rtbci.models.electrodes import electrode_ids
+from rtbci.models.seen import base as base
 from rtbci.models.teg import TEG
 from rtbci.models.tokens import CLIP
 from rtbci.types import FloatArray
@@ -49,25 +47,6 @@ from rtbci.types import FloatArray
 MIN_SCALE_UV = 0.1
 REMEMBERED = 2048
 """Windows whose features are kept: folds of a cross-validation ask for the same ones again."""
-TRAINED_ON: dict[str, tuple[str, ...]] = {
-    "7a460b7fee4e54f0b277afd47a199660e792f943d483dae19494cc95f12a1a61": (
-        *(f"S{n:03d}" for n in (3, 4, 5, 6, 8, 9, 11, 12, 15, 16, 18, 20, 22, 23)),
-        *("Subject02", "Subject03", "Subject04"),
-    )
-}
-"""Subjects behind weights that don't say so themselves, by the hash of their file."""
-
-
-@lru_cache(maxsize=8)
-def base(name: str = DEFAULT) -> Checkpoint:
-    """Weights by name, loaded once.
-
-    Raises
-    ------
-    BadInputError
-        As :func:`rtbci.models.checkpoint.load_checkpoint`.
-    """
-    return load_checkpoint(find_checkpoint(name))
 
 
 def same_base(name: str, identity: str) -> Checkpoint:
@@ -86,40 +65,6 @@ def same_base(name: str, identity: str) -> Checkpoint:
             "with, or calibrate again."
         )
     return found
-
-
-def saw(subject: str, weights: str = DEFAULT) -> bool:
-    """Whether weights have been trained on a subject's recordings, so that her score is no test.
-
-    True, too, for weights that do not say whom they were trained on.
-    """
-    checkpoint = base(weights)
-    subjects = getattr(checkpoint.config, "subjects", ()) or TRAINED_ON.get(checkpoint.identity)
-    # A data set's name may stand before the subject's, on either side: eegmmidb-S001.
-    return subjects is None or _bare(subject) in {_bare(s) for s in subjects}
-
-
-def unseen(weights: str, subjects: Sequence[str]) -> str:
-    """Those weights of a folder of folds that have seen none of these subjects.
-
-    Parameters
-    ----------
-    weights : str
-        Name or path of weights, or a folder whose sub-folders hold weights each, trained on
-        different subjects (``rtbci pretrain --fold``).
-
-    Returns
-    -------
-    weights : str
-        As given where it is no such folder; the first of the folds where all have seen one.
-    """
-    folds = sorted(str(p.parent) for p in Path(weights).glob("*/model.safetensors"))
-    clean = [f for f in folds if not any(saw(s, f) for s in subjects)]
-    return (clean or folds or [weights])[0]
-
-
-def _bare(subject: str) -> str:
-    return subject.rpartition("-")[2]
 
 
 def window_tokens(x: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rtbci.bootstrap import Interval, bootstrap
 from rtbci.calibration.decoders.catalogue import Task, find_recipe, make_decoder
-from rtbci.calibration.evaluation.paired import Interval, bootstrap
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.learner import Learner

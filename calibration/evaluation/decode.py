@@ -1,12 +1,11 @@
-"""``rtbci evaluate decode``: decoders side by side on the same trials of the same subjects.
+"""One subject's decoders side by side, on the same trials.
 
-    for each session (subject, task)
-        one pass a file -> for each set of electrodes -> for each condition of the protocol
-            -> every decoder, ``auto`` and the controls, fitted on the same trials, scored on the
-               same others
-    -> means over subjects with intervals, and paired differences to the best classic decoder
+    trials -> for each condition of the protocols
+        -> every decoder, ``auto`` and the controls, fitted on the same trials, scored on the
+           same others -> cells
 
 A cell whose decoder has seen the subject while it was pretrained is marked and counts for nothing.
+:mod:`rtbci.calibration.evaluation.run` does it for all subjects.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 
@@ -22,13 +20,12 @@ from rtbci.calibration.controls import rows as control_rows
 from rtbci.calibration.decoders.catalogue import (
     AUTO,
     AUTO_NAME,
-    BUILT_IN,
     Recipe,
     Task,
-    find_recipe,
 )
+from rtbci.calibration.evaluation.cells import Cell
 from rtbci.calibration.evaluation.protocols import Condition, Protocol, conditions
-from rtbci.calibration.reading.cohort import Trials, find_sessions, read_session
+from rtbci.calibration.reading.cohort import Trials
 from rtbci.calibration.reading.trials import TrialConfig, Windows, cut, motor_electrodes
 from rtbci.calibration.scoring.accuracy import balanced_accuracy
 from rtbci.calibration.scoring.cross_validation import Fold
@@ -58,33 +55,6 @@ BIAS_RATE = 0.05
 Tell = Callable[[float, str], None]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One decoder of one subject under one condition.
-
-    Attributes
-    ----------
-    protocol : Protocol
-    task, electrodes, condition, decoder, subject : str
-    metrics : Metrics | None
-        Means over the condition's splits; None where there is no score.
-    note : str
-        Why there is none (``contaminated``, or the decoder's own sentence).
-    chosen : tuple of str
-        What ``auto`` chose, split by split.
-    """
-
-    protocol: Protocol
-    task: str
-    electrodes: str
-    condition: str
-    decoder: str
-    subject: str
-    metrics: Metrics | None
-    note: str = ""
-    chosen: tuple[str, ...] = ()
-
-
 @dataclass
 class Standing:
     """All cells of an evaluation.
@@ -100,6 +70,8 @@ class Standing:
         Trials used, by task.
     rejected : dict of str to int
         Trials left out, by task.
+    commands : tuple of str
+        By which the cells came.
     """
 
     protocols: tuple[Protocol, ...]
@@ -108,6 +80,7 @@ class Standing:
     cells: list[Cell] = field(default_factory=list)
     trials: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
 
     def scores(
         self, protocol: Protocol, task: str, electrodes: str, condition: str, decoder: str
@@ -120,91 +93,6 @@ class Standing:
             if (c.protocol, c.task, c.electrodes, c.condition, c.decoder) == wanted
             and c.metrics is not None
         }
-
-
-def evaluate_decode(
-    data: Sequence[Path],
-    *,
-    protocols: Sequence[Protocol] = (Protocol.WITHIN,),
-    decoders: Sequence[str] = (),
-    electrodes: Sequence[str] = (MOTOR,),
-    tasks: Sequence[str] = (),
-    classes: str | None = None,
-    montage: str | None = None,
-    config: SessionConfig | None = None,
-    progress: Tell | None = None,
-) -> Standing:
-    """Score decoders under one protocol or several.
-
-    Parameters
-    ----------
-    data : sequence of Path
-        Recordings or folders of them.
-    protocols : sequence of Protocol
-        All on one pass over the files.
-    decoders : sequence of str
-        Names, ``auto`` among them if wanted, each also with :data:`BIASED` behind it; the classic
-        ones and ``auto`` where empty.
-    electrodes : sequence of str
-        Sets of them, each a table of its own: ``motor``, ``all``, a montage's name, or a list.
-    tasks : sequence of str
-        Parts of the names of the tasks that are wanted; all where empty.
-    classes, montage : str | None
-        As on the command line.
-    progress : callable | None
-        Told the share that is done and what is being read.
-
-    Raises
-    ------
-    BadInputError
-        Where there is nothing to read, a decoder is unknown, or no session can be scored.
-    """
-    names = tuple(decoders) or (*CLASSIC, AUTO_NAME)
-    config = config or SessionConfig()
-    recipes = {name: find_recipe(name) for name in _needed(names)}
-    sessions = [s for s in find_sessions(data) if _wanted_task(s.task, tasks)]
-    if not sessions:
-        raise BadInputError(
-            f"no recording is of the task {', '.join(tasks)}; leave --task out for all there are."
-        )
-    sets = {label: electrode_set(label) for label in electrodes}
-    standing = Standing(tuple(protocols), names)
-    views = {r.view.key: r.view for r in recipes.values()}
-    for i, session in enumerate(sessions):
-
-        def at(path: Path, done: float = i / len(sessions)) -> None:
-            if progress is not None:
-                progress(done, path.name)
-
-        def wanted(there: Sequence[str]) -> tuple[str, ...]:
-            return tuple(e for e in there if any(e in pick(there) for pick in sets.values()))
-
-        trials = read_session(
-            session,
-            {**views, **control_rows.views(config.preprocess)},
-            wanted,
-            classes=classes,
-            montage=montage,
-            config=config,
-            progress=at,
-        )
-        _count(standing, trials)
-        for label, pick in sets.items():
-            chosen = tuple(e for e in trials.electrodes if e in pick(trials.tracks[0].electrodes))
-            if len(chosen) < 2:
-                continue
-            score_session(standing, trials, label, chosen, recipes, config)
-    if not standing.cells:
-        needs = "; ".join(f"{p.value} needs {_NEEDS[p]}" for p in protocols)
-        raise BadInputError(f"no subject has enough trials: {needs}.")
-    return standing
-
-
-_NEEDS = {
-    Protocol.WITHIN: "at least 4 usable trials of each class",
-    Protocol.FEW_SHOT: "at least 2 trials of each class among the first 30 % and in the rest",
-    Protocol.LEAVE_ONE_SUBJECT_OUT: "two runs with 2 trials of each class",
-}
 
 
 def electrode_set(label: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
@@ -234,24 +122,6 @@ def unbiased(evidence: Evidence, rate: float = BIAS_RATE) -> Evidence:
     return made
 
 
-def _needed(names: Sequence[str]) -> tuple[str, ...]:
-    """Every decoder that has to be fitted: those named and those that ``auto`` chooses among."""
-    plain = [n.removesuffix(BIASED) for n in names]
-    own = [n for n in plain if n != AUTO_NAME]
-    return tuple(dict.fromkeys([*own, *(AUTO if AUTO_NAME in plain else ())]))
-
-
-def _wanted_task(task: str, tasks: Sequence[str]) -> bool:
-    return task != "rest" and (not tasks or any(t in task for t in tasks))
-
-
-def _count(standing: Standing, trials: Trials) -> None:
-    task = trials.session.task
-    lost = sum(trials.rejected.values())
-    standing.trials[task] = standing.trials.get(task, 0) + len(trials.cues) - lost
-    standing.rejected[task] = standing.rejected.get(task, 0) + lost
-
-
 def score_session(
     standing: Standing,
     trials: Trials,
@@ -259,6 +129,8 @@ def score_session(
     electrodes: tuple[str, ...],
     recipes: Mapping[str, Recipe],
     config: SessionConfig,
+    *,
+    with_controls: bool = True,
 ) -> None:
     """Score every decoder and control of one subject with one set of electrodes.
 
@@ -273,6 +145,8 @@ def score_session(
     electrodes : tuple of str
     recipes : mapping of str to Recipe
         Every decoder that is named, and ``auto``'s candidates.
+    with_controls : bool
+        Whether the controls are wanted, too.
     """
     trial = TrialConfig(trial_s=config.decode.trial_s)
     rate = config.preprocess.rate_hz
@@ -288,7 +162,9 @@ def score_session(
     notes |= refused
     first = windows(next(iter(recipes.values())).view)
     contest = Contest(entries, len(trials.classes)) if entries else None
-    controls = control_rows.rows(trials, electrodes, trial, config.preprocess)
+    controls = {}
+    if with_controls:
+        controls = control_rows.rows(trials, electrodes, trial, config.preprocess)
     decision_s = config.decode.trial_s[1]
     each = [
         (p, c)
@@ -438,8 +314,3 @@ def _mean(found: Sequence[Scored], y: IndexArray, decision_s: float) -> Metrics:
         for k in ("balanced", "kappa", "auc", "itr_bits", "itr_bits_min")
     }
     return replace(each[0], **mean, trials=sum(m.trials for m in each))
-
-
-def all_decoders() -> tuple[str, ...]:
-    """Every built-in decoder, and ``auto``."""
-    return (*BUILT_IN, AUTO_NAME)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rtbci.bootstrap import FEW_SUBJECTS, Interval, bootstrap, paired
 from rtbci.calibration.decoders.catalogue import AUTO_NAME
 from rtbci.calibration.evaluation.decode import BETTER, CLASSIC, CONTAMINATED, Standing
-from rtbci.calibration.evaluation.paired import FEW_SUBJECTS, Interval, bootstrap, paired
 from rtbci.calibration.evaluation.protocols import Protocol
 from rtbci.calibration.scoring.metrics import Metrics
 
@@ -149,10 +149,7 @@ def to_dict(standing: Standing) -> dict[str, Any]:
             {**asdict(t), "protocol": t.protocol.value, "subjects": t.subjects}
             for t in tables(standing)
         ],
-        "cells": [
-            {**asdict(c), "protocol": c.protocol.value, "chosen": list(c.chosen)}
-            for c in standing.cells
-        ],
+        "cells": [c.to_dict() for c in standing.cells],
         "trials": standing.trials,
         "rejected": standing.rejected,
     }
@@ -224,20 +221,20 @@ def overview(made: Sequence[Table]) -> list[str]:
     return lines
 
 
-def page(standing: Standing, command: str) -> str:
+def page(standing: Standing, commands: Sequence[str]) -> str:
     """Write an evaluation as Markdown.
 
     Parameters
     ----------
-    command : str
-        That made it; stands above the tables.
+    commands : sequence of str
+        That made it; they stand above the tables.
     """
     made = [
         "# Decoding: what calibration can buy",
         "",
         "Made by",
         "",
-        f"    {command}",
+        *(f"    {command}" for command in commands),
         "",
         "Every row of a table is scored on the same trials of the same subjects. Balanced",
         "accuracy, kappa, AUC and Wolpaw's bits a minute are of one decision a trial; means are",

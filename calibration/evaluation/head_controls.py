@@ -29,9 +29,13 @@ from rtbci.errors import BadInputError
 from rtbci.filters import CausalFilter
 from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.config import ModelConfig
-from rtbci.models.pretrain.corpus.prepared import Cue, Prepared, RawRecording, is_held_out
+from rtbci.models.pretrain.corpus.prepared import Prepared
 from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
-from rtbci.models.pretrain.tasks.imagery import CLASSES, collect_trials, log_odds
+from rtbci.models.pretrain.corpus.recordings import Cue, RawRecording
+from rtbci.models.pretrain.corpus.subjects import is_held_out
+from rtbci.models.pretrain.tasks.answers import log_odds
+from rtbci.models.pretrain.tasks.catalogue import CLASSES
+from rtbci.models.pretrain.tasks.trials import collect_trials
 from rtbci.normalise import RunningNorm
 from rtbci.preprocess import Preprocessor
 from rtbci.types import BoolArray, IndexArray
@@ -332,6 +336,7 @@ def _prepared(
     return Prepared(
         name=raw.name,
         subject=raw.subject,
+        dataset=raw.dataset,
         electrodes=raw.electrodes,
         cues=cues,
         delay_s=-starts,
@@ -341,4 +346,5 @@ def _prepared(
         valid=np.ones((len(last_rows), n), np.bool_),
         positions=np.zeros(0, np.int64),
         ar=np.zeros((0, n, config.n_horizons), np.float16),
+        variance=signal.var(axis=0),
     )

@@ -2,6 +2,7 @@
 
     cues (10 of each hand) -> calibrate -> three minutes without control
         -> thresholds -> another session, pseudo-online -> counted against what she really did
+        -> three other minutes without control ----------> false activations, too
 
 Nothing is kept: profiles and recordings live in a temporary folder.
 """
@@ -35,6 +36,8 @@ TRIALS = 10
 """Of each class, for the calibration and again in the session that is scored."""
 SESSIONS = 3
 """Recordings of a subject: calibration, without control, the session that is scored."""
+AGAIN = 1000
+"""Added to the seed of the other minutes without control."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def _subject(
     cues = replace(load_protocol("graz-2").scaled(1, TRIALS), instructions=())
     idle = replace(load_protocol("no-control"), instructions=())
     # NB: other seeds for each session: another signal, another order.
-    train, calm, test = (
+    train, calm, test, again = (
         rehearse(
             protocol,
             folder,
@@ -126,7 +129,7 @@ def _subject(
             seed=SESSIONS * number + k,
             config=config,
         )
-        for k, protocol in enumerate((cues, idle, cues))
+        for k, protocol in ((0, cues), (1, idle), (2, cues), (1 + AGAIN, idle))
     )
     report = calibrate(
         [train], "simulated", decoder=decoder, permutations=1, profiles_dir=folder, config=config
@@ -135,10 +138,16 @@ def _subject(
     sent, markers = listen(live_decoder(report.profile, {}, config), calm, config=config)
     quiet = without_control([s.decode for s in sent], markers)
     hop_s = config.token.hop_s
-    choice = threshold_for(Block.of(quiet, hop_s), card.classes, hop_s, card.online, wanted)
+    block = Block.of(quiet, hop_s, card.online)
+    choice = threshold_for(block, card.classes, hop_s, card.online, wanted, card.courses)
     her = SimulatedSubject(SESSIONS * number + 2, REACTION_S)
 
     def changes(shown: Sequence[Marker]) -> list[float]:
         return [her.react(m) for m in shown]
 
-    return pseudo_online(report.profile, test, config=config, online=choice.config, changes=changes)
+    made = pseudo_online(report.profile, test, config=config, online=choice.config, changes=changes)
+    more = pseudo_online(report.profile, again, config=config, online=choice.config)
+    false = FalseActivations(
+        made.false.count + more.false.count, made.false.minutes + more.false.minutes
+    )
+    return replace(made, false=false)

@@ -27,6 +27,7 @@ from rtbci.calibration.decoders import spd
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.evidence import FLOOR_P
 from rtbci.calibration.online.head import Head
+from rtbci.calibration.online.idle import Idle
 from rtbci.types import FloatArray
 
 Values = npt.NDArray[np.float64]
@@ -41,14 +42,23 @@ class Referenced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Fitted.
     riemann, euclid : ndarray, shape (n_bands, n_electrodes, n_electrodes), µV²
         Both means of the covariances of its trials.
+    idle : Idle | None
+        What doing nothing looks like; None where the calibration has not shown it.
     """
 
+    idle: Idle | None = None  # of profiles that were saved before there was one
+
     def __init__(
-        self, estimator: Any = None, riemann: Values | None = None, euclid: Values | None = None
+        self,
+        estimator: Any = None,
+        riemann: Values | None = None,
+        euclid: Values | None = None,
+        idle: Idle | None = None,
     ) -> None:
         self.estimator = estimator
         self.riemann = riemann
         self.euclid = euclid
+        self.idle = idle
 
     @classmethod
     def around(cls, estimator: Any, x: npt.NDArray[Any], n_bands: int) -> Self:
@@ -75,6 +85,15 @@ class Referenced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: npt.NDArray[Any]) -> Values:
         """Probabilities of the estimator."""
         return np.asarray(self.estimator.predict_proba(X))
+
+    def intent(self, window: FloatArray) -> Values | None:
+        """Log-odds of each class against doing nothing; None where that is not known.
+
+        Parameters
+        ----------
+        window : ndarray, shape (n_bands * n_electrodes, n_times), µV
+        """
+        return None if self.idle is None else self.idle(window)
 
     @property
     def classes_(self) -> npt.NDArray[Any]:

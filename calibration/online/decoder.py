@@ -132,7 +132,10 @@ class AdaptiveDecoder:
             scores, p = self._learner.read(window)
             if not np.isfinite(p).all():
                 window, reason, p = None, NO_ANSWER, self._abstain()
-        begins = self._evidence.step(p, valid=window is not None, flagged=bool(flags))
+        intent = None if window is None else self._learner.intent(window)
+        begins = self._evidence.step(
+            p, valid=window is not None, flagged=bool(flags), intent=intent
+        )
         if self._config.adapts:
             if begins:
                 self._feedback.begin(self._evidence.switch.state.active, moment.time)

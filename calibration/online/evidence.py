@@ -1,11 +1,15 @@
 """From probabilities at every token to decisions: leaky log-odds, hysteresis, dwell, rest.
 
-    p -> log-odds of each class against the others -> leaky mean -> evidence
-                                                                       |
+    p -> log-odds of each class against the others --and against doing nothing--> leaky mean
+                                                                                    |
+                                                                                 evidence
+                                                                                    |
          decided from ``on`` (held for ``dwell_s``) until below ``off``, then quiet for a while
 
 Windows of neighbouring tokens overlap, so their log-odds are averaged, not summed: evidence is
-in log-odds, and a steady p of 0.7 between two classes comes to 0.85.  A token at which the decoder
+in log-odds, and a steady p of 0.7 between two classes comes to 0.85.  Where the calibration's own
+pauses have shown what doing nothing looks like (:mod:`rtbci.calibration.online.idle`), a class
+must be likelier than the others and than that.  A token at which the decoder
 abstains adds nothing: the evidence leaks towards 0.  Nor does one that is flagged: the evidence
 stands still for ``flag_hold_s``, then leaks.  Otherwise each blink would cut a lasting decision in
 two, and eyes and muscle would make activations by the very flags that keep them out.
@@ -19,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from rtbci.calibration.online.config import OnlineConfig
 
@@ -49,6 +53,26 @@ def log_odds(p: Values) -> Values:
     """
     q = np.clip(p, FLOOR_P, 1 - FLOOR_P)
     return np.asarray(np.log(q / (1 - q)) + np.log(q.shape[-1] - 1))
+
+
+def meant_odds(odds: Values, intent: Values | None) -> Values:
+    """Log-odds of each class against the others, and against doing nothing as well.
+
+    Parameters
+    ----------
+    odds : ndarray, shape (..., n_classes)
+        Against the others (:func:`log_odds`).
+    intent : ndarray, shape (..., n_classes) | None
+        Against doing nothing; None where nothing is known of that.
+
+    Returns
+    -------
+    meant : ndarray, shape (..., n_classes)
+        Log-odds of the product of both probabilities: no larger than the smaller of the two.
+    """
+    if intent is None:
+        return odds
+    return np.asarray(-logsumexp(np.stack([-odds, -intent, -odds - intent]), axis=0))
 
 
 def fit_temperature(log_p: Values, y: npt.NDArray[np.intp]) -> float:
@@ -114,15 +138,15 @@ class LeakyEvidence:
         self._hold = round(config.flag_hold_s / hop_s)
         self.state = LeakState(np.zeros(n_classes))
 
-    def step(self, p: Values, *, valid: bool, flagged: bool) -> Values:
-        """Take one token's probabilities; they count where they are valid and not flagged."""
+    def step(self, odds: Values, *, valid: bool, flagged: bool) -> Values:
+        """Take one token's log-odds; they count where they are valid and not flagged."""
         levels = self.state.levels
         self.state.flagged = self.state.flagged + 1 if flagged else 0
         if valid and 0 < self.state.flagged <= self._hold:
             return levels
         levels *= self._keep
         if valid and not flagged:
-            levels += (1 - self._keep) * np.clip(log_odds(p), -self._limit, self._limit)
+            levels += (1 - self._keep) * np.clip(odds, -self._limit, self._limit)
         return levels
 
 
@@ -246,7 +270,7 @@ class Evidence:
         self.leak.state.reset()
         self.switch.state.reset()
 
-    def step(self, p: Values, *, valid: bool, flagged: bool) -> bool:
+    def step(self, p: Values, *, valid: bool, flagged: bool, intent: Values | None = None) -> bool:
         """Take one token.
 
         Parameters
@@ -256,13 +280,16 @@ class Evidence:
             Whether there is a probability; nothing is decided where there is none.
         flagged : bool
             Whether eyes or muscle moved: such a token adds nothing, and decides nothing new.
+        intent : ndarray, shape (n_classes,) | None
+            Log-odds of each class against doing nothing.
 
         Returns
         -------
         begins : bool
             Whether a class other than rest is decided that was not decided before.
         """
-        levels = self.leak.step(p, valid=valid, flagged=flagged)
+        odds = meant_odds(log_odds(p), intent)
+        levels = self.leak.step(odds, valid=valid, flagged=flagged)
         if not valid:
             self.switch.release()
             return False

@@ -96,6 +96,7 @@ class Learner:
         if isinstance(estimator, Referenced):
             reference = estimator.euclid if config.recentre == "euclid" else estimator.riemann
         self._estimate = estimate
+        self._intent = estimator.intent if isinstance(estimator, Referenced) else None
         self._n_bands = n_bands
         self._temperature = config.temperature
         self._root = None if reference is None else spd.roots(reference)[1]
@@ -114,6 +115,10 @@ class Learner:
             Probabilities; not finite where the estimator gave none.
         """
         return self._read(window, self.adapted)
+
+    def intent(self, window: FloatArray) -> Values | None:
+        """Log-odds of each class against doing nothing; None where that is not known."""
+        return None if self._intent is None else self._intent(self.adapted.mapped(window))
 
     def see(self, window: FloatArray, scores: Values, p: Values) -> Seen:
         """Keep what :meth:`read` made of a window of a trial, for when its class is known."""

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from rtbci.calibration.decoders import spd
 from rtbci.calibration.online.adaptation import Referenced
+from rtbci.calibration.online.idle import Idle
+from rtbci.types import FloatArray
 
 Values = npt.NDArray[np.float64]
 
@@ -35,8 +37,9 @@ class Recentred(Referenced):
         riemann: Values | None = None,
         euclid: Values | None = None,
         maps: Values | None = None,
+        idle: Idle | None = None,
     ) -> None:
-        super().__init__(estimator, riemann, euclid)
+        super().__init__(estimator, riemann, euclid, idle)
         self.maps = maps
 
     @classmethod
@@ -59,7 +62,7 @@ class Recentred(Referenced):
         if isinstance(fitted, Recentred):
             assert fitted.maps is not None
             maps = fitted.maps @ step
-        return cls(fitted.estimator, running, euclid, maps)
+        return cls(fitted.estimator, running, euclid, maps, fitted.idle)
 
     def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> Self:
         """Fit the estimator again to mapped windows; the map stays."""
@@ -69,6 +72,10 @@ class Recentred(Referenced):
     def predict_proba(self, X: npt.NDArray[Any]) -> Values:
         """Probabilities of the estimator."""
         return np.asarray(self.estimator.predict_proba(self._mapped(X)))
+
+    def intent(self, window: FloatArray) -> Values | None:
+        """As that of the day of the calibration."""
+        return super().intent(self._mapped(window[np.newaxis])[0])
 
     def _mapped(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         assert self.maps is not None

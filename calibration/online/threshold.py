@@ -1,6 +1,11 @@
 """Thresholds from a block without control: so many false activations a minute, and no more.
 
-The block's own decodes are played through the evidence again with one threshold after the other.
+    each leak: block -> evidence -> lowest threshold that keeps the wanted rate
+               calibration's trials -> evidence -> time to the right decision with that threshold
+    --> the leak whose trials are decided soonest, and its threshold
+
+What the block's tokens added is played through the evidence again with one threshold after the
+other.
 """
 
 from __future__ import annotations
@@ -12,7 +17,8 @@ import numpy as np
 from scipy.stats import chi2
 
 from rtbci.calibration.online.config import OnlineConfig
-from rtbci.calibration.online.evidence import LeakyEvidence, Switch, Values
+from rtbci.calibration.online.courses import Course, lateness, steps, times_to_decision
+from rtbci.calibration.online.evidence import LeakyEvidence, Switch, Values, log_odds
 from rtbci.errors import BadInputError
 from rtbci.types import BoolArray, Decode
 
@@ -23,6 +29,8 @@ OFF_SHARE = 0.5
 LEAST_ON = 0.2
 """Lowest ``on`` that is set: a steady p of 0.55 is no decision, however quiet the block."""
 MIN_BLOCK_S = 20.0
+LEAKS_S = (0.25, 0.5, 1.0, 2.0)
+"""Time constants of the evidence that are tried where the profile knows its trials' courses."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +77,20 @@ class Choice:
     false : FalseActivations
     reached : bool
         Whether the wanted rate is reached by any threshold.
+    decided, trials : int
+        Of the calibration's trials, those that these would have decided right; none known where
+        ``trials`` is 0.
+    median_s : float
+        Time from cue to right decision that half of them keep; infinite where fewer than half
+        were decided.
     """
 
     config: OnlineConfig
     false: FalseActivations
     reached: bool
+    decided: int = 0
+    trials: int = 0
+    median_s: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -82,33 +99,49 @@ class Block:
 
     Attributes
     ----------
-    p : ndarray, shape (n_tokens, n_classes)
-        NaN where the decoder abstained.
+    odds : ndarray, shape (n_tokens, n_classes)
+        Log-odds that each token adds to the evidence, flags apart; NaN where the decoder
+        abstained.
     flagged : ndarray, shape (n_tokens,), bool
     begins : ndarray, shape (n_tokens,), bool
         Where evidence starts anew (a gap, or another stretch).
     """
 
-    p: Values
+    odds: Values
     flagged: BoolArray
     begins: BoolArray
 
     @property
     def valid(self) -> BoolArray:
         """Tokens at which the decoder did not abstain, shape (n_tokens,)."""
-        return np.asarray(np.isfinite(self.p).all(axis=1))
+        return np.asarray(np.isfinite(self.odds).all(axis=1))
 
     @classmethod
-    def of(cls, decodes: Sequence[Decode], hop_s: float) -> Block:
-        """Take the decodes of one stretch or several; tokens that don't follow begin anew."""
+    def of(cls, decodes: Sequence[Decode], hop_s: float, config: OnlineConfig) -> Block:
+        """Take the decodes of one stretch or several; tokens that don't follow begin anew.
+
+        Parameters
+        ----------
+        decodes : sequence of Decode
+        hop_s : float
+            From a token to the next.
+        config : OnlineConfig
+            With which they were decoded: what a token added is the step of the evidence, its
+            leak taken off.  Decodes without evidence are taken by their probabilities.
+        """
         time = np.array([d.time for d in decodes])
         begins = np.ones(len(decodes), dtype=np.bool_)
         begins[1:] = np.diff(time) > 1.5 * hop_s
-        return cls(
-            np.array([d.p for d in decodes], dtype=np.float64),
-            np.array([bool(d.flags) for d in decodes], dtype=np.bool_),
-            begins,
-        )
+        odds = log_odds(np.array([d.p for d in decodes], dtype=np.float64))
+        if all(d.evidence for d in decodes):
+            keep = float(np.exp(-hop_s / config.leak_s))
+            levels = np.array([d.evidence for d in decodes], dtype=np.float64)
+            added = (levels[1:] - keep * levels[:-1]) / (1 - keep)
+            # What a stretch's first token adds can't be told: nothing is known of the one before.
+            added = np.concatenate([np.full((1, levels.shape[1]), np.nan), added])
+            known = np.isfinite(odds) & ~begins[:, np.newaxis]
+            odds = np.where(known, added, np.nan)
+        return cls(odds, np.array([bool(d.flags) for d in decodes], dtype=np.bool_), begins)
 
 
 def activations(block: Block, classes: Sequence[str], hop_s: float, config: OnlineConfig) -> int:
@@ -122,8 +155,12 @@ def threshold_for(
     hop_s: float,
     config: OnlineConfig,
     wanted_per_min: float,
+    courses: Sequence[Course] = (),
 ) -> Choice:
     """Lowest threshold with no more than the wanted rate of false activations.
+
+    Where the calibration's trials are known, the leak is chosen with it, for the soonest right
+    decision.
 
     Parameters
     ----------
@@ -133,8 +170,10 @@ def threshold_for(
     hop_s : float
         From a token to the next.
     config : OnlineConfig
-        All but ``on`` and ``off`` is kept.
+        All but ``on``, ``off`` and, with courses, ``leak_s`` is kept.
     wanted_per_min : float
+    courses : sequence of Course
+        Of the calibration's trials.
 
     Raises
     ------
@@ -151,17 +190,45 @@ def threshold_for(
         raise BadInputError(
             f"{wanted_per_min} false activations a minute can't be wanted; use 0 or more."
         )
-    levels = _levels(block, len(classes), hop_s, config)
     allowed = int(np.floor(wanted_per_min * minutes + 1e-9))
+    if not courses:
+        return _threshold(block, classes, hop_s, config, allowed)
+    leaks = sorted({config.leak_s, *LEAKS_S})
+    made = []
+    for leak_s in leaks:
+        with_leak = replace(config, leak_s=leak_s)
+        found = _threshold(block, classes, hop_s, with_leak, allowed)
+        levels = steps(courses, hop_s, with_leak)
+        times = times_to_decision(courses, levels, classes, hop_s, found.config)
+        median = float(np.quantile(times, 0.5, method="inverted_cdf"))
+        known = replace(
+            found,
+            decided=int(np.isfinite(times).sum()),
+            trials=len(times),
+            median_s=round(median, 2),
+        )
+        made.append((not found.reached, lateness(times, courses, hop_s), known))
+    return min(made, key=lambda one: one[:2])[2]
+
+
+def _threshold(
+    block: Block, classes: Sequence[str], hop_s: float, config: OnlineConfig, allowed: int
+) -> Choice:
+    minutes = float(np.sum(block.valid)) * hop_s / 60
+    levels = _levels(block, len(classes), hop_s, config)
     highest = max(LEAST_ON, *(max(row) for row in levels)) + 1e-3
-    # NB: counts need not fall with every step up, so the search goes down from the top.
-    best = _with(config, highest)
+    # NB: counts need not fall with every step up, so the search goes down from the top.  It ends
+    # where the last activation that is allowed comes: at that level the true rate is the counted
+    # one on average.  Further down, just before the next one comes, it is one activation more.
+    best, count = _with(config, highest), 0
     for on in np.linspace(highest, LEAST_ON, STEPS):
         tried = _with(config, float(on))
-        if _count(block, levels, classes, hop_s, tried) > allowed:
+        found = _count(block, levels, classes, hop_s, tried)
+        if found > allowed:
             break
-        best = tried
-    count = _count(block, levels, classes, hop_s, best)
+        best, count = tried, found
+        if 0 < allowed == found:
+            break
     return Choice(best, FalseActivations(count, minutes), count <= allowed)
 
 
@@ -172,11 +239,11 @@ def _with(config: OnlineConfig, on: float) -> OnlineConfig:
 def _levels(block: Block, n_classes: int, hop_s: float, config: OnlineConfig) -> list[list[float]]:
     """Evidence at every token."""
     leak, made = LeakyEvidence(n_classes, hop_s, config), []
-    rows = zip(block.p, block.valid, block.flagged, block.begins, strict=True)
-    for p, valid, flagged, begins in rows:
+    rows = zip(block.odds, block.valid, block.flagged, block.begins, strict=True)
+    for odds, valid, flagged, begins in rows:
         if begins:
             leak.state.reset()
-        made.append(leak.step(p, valid=bool(valid), flagged=bool(flagged)).tolist())
+        made.append(leak.step(odds, valid=bool(valid), flagged=bool(flagged)).tolist())
     return made
 
 

@@ -131,6 +131,19 @@ class Population:
             self._learned[n_trials] = self._learn(n_trials)
         return self._learned[n_trials]
 
+    def left_out_loss(self) -> float:
+        """Mean log-loss of the bank's subjects without labels of their own, each left out.
+
+        Infinite where the bank has too few.
+        """
+        learned = self.learned(0)
+        losses = [
+            np.logaddexp(0.0, -learned.sharpness * learned.gain * new.margins(new.prior)).mean()
+            for subject, prior in zip(self.subjects, self._left_out, strict=False)
+            for new in _as_new(subject, prior, 0)
+        ]
+        return float(np.mean(losses)) if losses else float("inf")
+
     def _learn(self, n_trials: int) -> Learned:
         if not self._left_out and len(self.subjects) >= MIN_SUBJECTS:
             self._left_out = [

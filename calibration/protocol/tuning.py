@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from rtbci.calibration.online.threshold import Block, Choice, threshold_for
 from rtbci.calibration.profile import Profile, load_estimator, load_profile, save_profile
 from rtbci.calibration.protocol.config import BAD, NO_CONTROL
@@ -40,11 +42,26 @@ class Tuned:
             f"thresholds for at most {self.wanted_per_min:g} false activations a minute: on at "
             f"{online.on:.2f}, off at {online.off:.2f}",
             f"on the block without control they give {self.choice.false.words()}",
+            *_decided(self.choice),
             f"profile: {self.profile.folder}",
         ]
         if not self.choice.reached:
             said.insert(1, "NB: no threshold reaches that rate; these come nearest.")
         return said
+
+
+def _decided(choice: Choice) -> list[str]:
+    if not choice.trials:
+        return []
+    median = (
+        f"half of them within {choice.median_s:.1f} s of the cue"
+        if np.isfinite(choice.median_s)
+        else "fewer than half"
+    )
+    return [
+        f"of the calibration's trials they decide {choice.decided} of {choice.trials} right, "
+        f"{median} (evidence over {choice.config.leak_s:g} s)"
+    ]
 
 
 def without_control(decodes: Sequence[Decode], markers: Sequence[Marker]) -> list[Decode]:
@@ -96,7 +113,12 @@ def tune_thresholds(
     hop_s = recorded.config.token.hop_s
     card = profile.card
     choice = threshold_for(
-        Block.of(decodes, hop_s), card.classes, hop_s, card.online, wanted_per_min
+        Block.of(decodes, hop_s, card.online),
+        card.classes,
+        hop_s,
+        card.online,
+        wanted_per_min,
+        card.courses,
     )
     saved = save_profile(replace(card, online=choice.config), load_estimator(profile), profiles_dir)
     return Tuned(saved, choice, wanted_per_min)

@@ -7,13 +7,13 @@ One session is in memory at a time.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rtbci.calibration.reading.moabb_source import expand, labels_of
 from rtbci.calibration.reading.track import Track, follow
 from rtbci.calibration.reading.trials import (
     Cue,
@@ -28,7 +28,9 @@ from rtbci.calibration.signal.streaming import LOW, ViewConfig
 from rtbci.classes import parse_classes
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
+from rtbci.playback import known_classes
 from rtbci.recording.layout import find_recording, is_recording
+from rtbci.sources.moabb_source import expand
 
 CUES = "cues"
 """Task of files whose names do not tell it."""
@@ -118,10 +120,24 @@ def _files(data: Sequence[Path]) -> list[Path]:
         if path.is_file() or is_recording(path):
             whole = [find_recording(path).folder if is_recording(path) else path]
         else:
-            whole = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            whole = _below(path)
         for one in whole:
             files.setdefault(one.resolve(), one)
     return list(files.values())
+
+
+def _below(folder: Path) -> list[Path]:
+    """EEG files in a folder and below it, links followed, each folder once."""
+    found: list[Path] = []
+    been: set[Path] = set()
+    for at, folders, names in os.walk(folder, followlinks=True):
+        real = Path(at).resolve()
+        if real in been:  # a link that leads back up
+            folders.clear()
+            continue
+        been.add(real)
+        found += [Path(at) / n for n in names if Path(n).suffix.lower() in SUFFIXES]
+    return sorted(found)
 
 
 def _who(path: Path) -> tuple[str, str]:
@@ -148,7 +164,7 @@ def label_maps(session: Session, classes: str | None) -> list[dict[str, str]]:
     """
     maps = []
     for path in session.paths:
-        mapping = labels_of(path) if classes is None else parse_classes(classes)
+        mapping = known_classes(path) if classes is None else parse_classes(classes)
         if not mapping:
             raise BadInputError(
                 f"{path} does not say which of its markers mean what; say so, as in "

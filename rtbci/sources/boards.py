@@ -16,6 +16,9 @@ DEFAULT_GAIN = 24
 GAINS = (1, 2, 4, 6, 8, 12, 24)
 """Gains of the ADS1299 in the order of their codes 0-6."""
 GAIN_BOARDS = ("CYTON_BOARD", "CYTON_DAISY_BOARD")
+AUX_COMMANDS = {"analog": "/2", "digital": "/3"}
+"""What makes a Cyton read pins in place of its accelerometer (docs.openbci.com/Cyton/CytonSDK):
+``analog`` A5, A6 and A7; ``digital`` D11, D12, D13, D17 and D18."""
 ADS1299_VOLT = 4.5
 GANGLION_FULL_SCALE_UV = 1.2e6 / (1.5 * 51.0)
 """MCP3912 with 1.2 V reference behind gains of 1.5 and 51, as BrainFlow scales it."""
@@ -215,6 +218,21 @@ def check_gain(board: str, gain: int | None) -> None:
     if gain not in GAINS:
         raise BadInputError(
             f"Gain must be one of {', '.join(map(str, GAINS))}, got {gain}; 24 is the default."
+        )
+
+
+def check_aux(board: str, aux: str) -> None:
+    """Check pins that are to be read.
+
+    Raises
+    ------
+    BadInputError
+        Where the board has none.
+    """
+    if aux and board not in GAIN_BOARDS:
+        raise BadInputError(
+            f"{board.removesuffix(SUFFIX).lower()} has no {aux} pins that can be read (only Cyton "
+            "and Cyton with Daisy have)."
         )
 
 

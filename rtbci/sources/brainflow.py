@@ -57,6 +57,8 @@ class BrainFlowSource:
         Of the amplifier, for boards where it can be set; None for its default (24).
     params : mapping of str to str
         BrainFlow's other parameters (``ip_address``, ``mac_address``, ``file``, ...).
+    aux : str
+        What a Cyton reads in place of its accelerometer: ``analog`` or ``digital`` pins.
     clock : Clock
         The session's.
     """
@@ -68,12 +70,14 @@ class BrainFlowSource:
         serial_port: str | None = None,
         gain: int | None = None,
         params: Mapping[str, str] | None = None,
+        aux: str = "",
         clock: Clock,
     ) -> None:
         self._name = board
         self._serial_port = serial_port
         self._gain = gain
         self._params = dict(params or {})
+        self._aux = aux
         self._clock = clock
         self._state: OpenBoard | None = None
 
@@ -83,7 +87,7 @@ class BrainFlowSource:
         Raises
         ------
         BadInputError
-            Unknown board or parameter, or a gain that the board does not have.
+            Unknown board or parameter, or a gain or pins that the board does not have.
         SourceError
             Missing, busy or forbidden port; silent board; no board found; Daisy missing.
         """
@@ -92,6 +96,7 @@ class BrainFlowSource:
         if self._name.strip().lower() != "openbci":
             wanted = boards.find_board_id(self._name)
             boards.check_gain(wanted.name, self._gain)
+            boards.check_aux(wanted.name, self._aux)
         locks: list[DeviceLock] = []
         try:
             if self._serial_port is not None:
@@ -233,6 +238,7 @@ class BrainFlowSource:
             assert identity is not None
             board = boards.find_board_id(identity.board)
             boards.check_gain(board.name, self._gain)
+            boards.check_aux(board.name, self._aux)
             return board, port, identity
         if wanted.name in (*ASKED, openbci.GANGLION):
             return wanted, *openbci.locate(wanted.name, self._serial_port)
@@ -275,6 +281,7 @@ class BrainFlowSource:
             eight_channels=board.name == openbci.CYTON
             and identity is not None
             and identity.board == openbci.CYTON_DAISY,
+            aux=self._aux,
         )
 
     def _require_open(self) -> OpenBoard:

@@ -42,6 +42,8 @@ class OpenBoard:
     layout : Layout
     eight_channels : bool
         Whether a Daisy that is plugged in is left out.
+    aux : str
+        Pins that are read in place of the accelerometer (``boards.AUX_COMMANDS``); empty for none.
     broken : bool
         Whether the next rows follow a reconnection.
     newest : float
@@ -57,6 +59,7 @@ class OpenBoard:
     clock: Clock
     layout: Layout
     eight_channels: bool = False
+    aux: str = ""
     broken: bool = False
     newest: float = 0.0
     wall: WallClock = field(init=False)
@@ -80,6 +83,13 @@ class OpenBoard:
                     raise SourceError(
                         f"The board refuses gain {self.gain} ({answer.strip()!r}); switch it "
                         "off and on, or leave --gain out."
+                    )
+            if self.aux:
+                answer = self.shim.config_board(boards.AUX_COMMANDS[self.aux])
+                if "Success" not in answer:
+                    raise SourceError(
+                        f"The board does not read its {self.aux} pins ({answer.strip()!r}); they "
+                        "need firmware 3.0 or later."
                     )
             self.wall.reset()
             self.shim.start_stream(self.ring_rows)

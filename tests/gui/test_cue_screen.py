@@ -12,11 +12,12 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.gui.calibration.cue_bench import WatchedScreen, protocol
 from rtbci.apps.gui.calibration.cue_screen import CueScreen
+from rtbci.apps.gui.calibration.engine import run_settings
 from rtbci.apps.gui.calibration.presenter import QtPresenter
-from rtbci.apps.gui.calibration.running import Runner, run_settings
+from rtbci.apps.gui.calibration.running import Runner
 from rtbci.apps.gui.calibration.store import Plan
 from rtbci.apps.gui.view_models.guided import Part
 from rtbci.apps.settings import RunSettings

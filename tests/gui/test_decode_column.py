@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from rtbci.apps.gui.live.feedback_window import FeedbackWindow
 from rtbci.apps.gui.live.outputs_panel import OutputsPanel
 from rtbci.apps.gui.live.panel import Panel, Session
 from rtbci.apps.gui.live.strip_panel import PAGES, StripPanel
+from rtbci.apps.gui.view_models.decode import DecodeModel
 from rtbci.apps.gui.view_models.live_feedback import FeedbackModel
+from rtbci.apps.gui.view_models.outputs import OutputLine
 from rtbci.apps.gui.widgets.card import Card, ElidedLabel
 from rtbci.live.memory import MemoryView
 from rtbci.live.view import ViewInfo
@@ -139,6 +142,43 @@ def test_a_decoder_that_may_read_the_eyes_is_not_called_motor(
     assert panel.values.text() == "decoder 0.62 · eyes alone 0.60"
     assert panel.warning.isVisible()
     assert panel.warning.text() == (caveat or "may be reading eyes")
+
+
+def test_an_output_is_switched_by_itself(qtbot: QtBot) -> None:
+    made, sent = session()
+    asked: list[dict[str, Any]] = []
+    made.change_asked.connect(asked.append)
+    panel = OutputsPanel(made)
+    shown(qtbot, panel.widget, 250, 200)
+    play(made, 1.0)
+    panel.tick()
+    lsl = panel.switches["lsl"]
+    assert lsl.isChecked()
+    lsl.click()
+    assert sent == [{"command": "stop_outputs", "output": "lsl"}]
+    outputs = panel._model.outputs
+    muted = replace(outputs.lines[0], state="muted")
+    panel._model.outputs = replace(outputs, lines=(muted, OutputLine("osc", "", "off")))
+    panel.tick()
+    assert (lsl.isChecked(), panel.states["lsl"].text()) == (False, "off")
+    lsl.click()
+    assert sent[1:] == [{"command": "resume_outputs", "output": "lsl"}]
+    panel.switches["osc"].click()
+    assert asked == [{"osc": "127.0.0.1:9000"}], "a new session begins with it"
+
+
+def test_nothing_is_decoded_once_the_engine_has_gone(qtbot: QtBot) -> None:
+    made, _ = session()
+    panel = DecodePanel(made)
+    shown(qtbot, panel.widget, 350, 240)
+    play(made, 1.0)
+    panel.tick()
+    assert panel.word.text() != "ended"
+    last = next(iter(Scene(made.info).updates(0.1)))
+    made.take(replace(last, decodes=(), events=(), status=None, alive=False))
+    panel.tick()
+    assert panel.word.text() == "ended"
+    assert all(bar.p is None for bar in made.model(DecodeModel).bars)
 
 
 def test_outputs_can_be_stopped_by_key_and_only_the_button_resumes(qtbot: QtBot) -> None:

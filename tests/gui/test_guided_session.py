@@ -7,25 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scenes import view_info
 
 from rtbci.apps.calibration_score import Job, Progress, Worker
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
+from rtbci.apps.gui.calibration.eyes import EyeWatch
 from rtbci.apps.gui.calibration.protocols import Protocols, protocols_of
 from rtbci.apps.gui.calibration.session import GuidedSession
+from rtbci.apps.gui.calibration.set_up import contact_words
 from rtbci.apps.gui.calibration.store import (
     GuidedState,
     Plan,
     find_state,
+    new_state,
     save_state,
     session_folder,
 )
 from rtbci.apps.gui.view_models.calibration import path_steps, say
 from rtbci.apps.gui.view_models.guided import Part, Stand
+from rtbci.apps.gui.view_models.trials import count_words, trial_marks
 from rtbci.apps.settings import RunSettings
 from rtbci.calibration.protocol.plan import Kind
 from rtbci.clock import ManualClock
 from rtbci.errors import BadInputError
+from rtbci.live.memory import MemoryView
 
 PLAN = Plan("P07", trials=2, blocks=2, seed=5)
 STEP_S = 0.05
@@ -251,6 +258,52 @@ def test_a_gap_in_a_trial_is_marked_and_the_trial_comes_at_the_end(table: Table)
     assert table.session.state.done["block 1"] == "4 trials, 1 repeated"
 
 
+def test_eyes_that_go_with_the_cue_spoil_its_trial(table: Table) -> None:
+    engine = table.at_block()
+    table.run(lambda: len(engine.marks("left_hand", "right_hand")) == 1)
+    conduct, first = table.session.conduct, engine.marks("left_hand", "right_hand")[0]
+    assert conduct is not None
+    conduct.eyes(first["time"] - 0.2)  # before the cue: not with it
+    conduct.eyes(first["time"] + 3.0)  # long after it has gone
+    assert not engine.marks("BAD_eyes")
+    conduct.eyes(first["time"] + 0.3)
+    conduct.eyes(first["time"] + 0.6)
+    [spoilt] = engine.marks("BAD_eyes")
+    assert spoilt["time"] == first["time"]
+    table.run(lambda: len(engine.marks("left_hand", "right_hand")) == 2)
+    # A quarter of four trials is one: more than that is no slip, and would never end.
+    conduct.eyes(engine.marks("left_hand", "right_hand")[1]["time"] + 0.3)
+    table.stands(Part.BLOCK, Stand.WORKING)
+    cues = engine.marks("left_hand", "right_hand")
+    assert len(cues) == 5
+    assert cues[-1]["label"] == first["label"]
+    block = table.session.state.blocks[0]
+    assert [(t.repeated, t.why) for t in block.trials[:2]] == [(True, "eyes"), (False, "")]
+    assert "1 repeated: eye movement at the cue" in count_words(trial_marks(block, None))
+    notes = [c["values"]["what"] for c in engine.sent if c["command"] == "note"]
+    assert notes.count("redo") == notes.count("eyes") == 1
+
+
+def test_the_eyes_are_seen_in_the_engines_signal() -> None:
+    rng, rate = np.random.default_rng(0), 250.0
+    view = MemoryView(view_info(electrodes=("Fp1", "Fp2", "C3", "C4")))
+    rows = rng.standard_normal((round(30 * rate), 4)).astype(np.float32) * 8
+    times = 50.0 + np.arange(len(rows)) / rate
+    moves = (72.0, 76.0)
+    for move in moves:
+        blink = 150 * np.exp(-(((times - move) / 0.08) ** 2))
+        rows[:, :2] += blink[:, None].astype(np.float32)
+    watch, found = EyeWatch(), []
+    for start in range(0, len(rows), 137):
+        view.push_filtered(rows[start : start + 137], times[start : start + 137])
+        found += watch.take(view)
+    assert len(found) == 2
+    far = MemoryView(view_info(electrodes=("C3", "Cz", "C4")))
+    far.push_filtered(rows[:, :3], times)
+    assert EyeWatch().take(far) == [], "no electrode is near the eyes"
+    assert all(move - 0.2 < at < move + 0.4 for move, at in zip(moves, found, strict=True))
+
+
 def echo(mark: dict[str, Any]) -> dict[str, Any]:
     return {"event": "marker", "label": mark["label"], "origin": "cue", "duration_s": 1.0}
 
@@ -339,6 +392,40 @@ def test_a_damaged_state_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (folder / "session.json").write_text("{", encoding="utf-8")
     with pytest.raises(BadInputError, match=r"session\.json can't be taken up again"):
         find_state(folder)
+
+
+def test_contacts_that_were_measured_are_in_the_recording(table: Table) -> None:
+    found = {"ohm": {"C3": 5e3, "C4": None}, "bad": ["C4"], "off": True, "residual_uv": 0.2}
+    table.session.take_impedance(found)
+    assert contact_words(PLAN, found) == "to mend: C4"
+    engine = table.at_block()
+    [note] = [c for c in engine.sent if c["command"] == "note" and c["kind"] == "impedance"]
+    assert note["values"] == found
+    kept = find_state(session_folder(table.record, "P07"))
+    assert kept is not None
+    assert kept.answers["impedance"] == found
+
+
+def test_a_check_that_is_not_planned_is_left_out(tmp_path: Path) -> None:
+    table = Table(tmp_path, new_state(replace(PLAN, check=False)))
+    table.do("begin")
+    table.stands(Part.PRACTICE, Stand.READY)
+    steps = {step.title: step for step in path_steps(table.session.state, table.session.now)}
+    assert (steps["Signal check"].note, steps["Signal check"].done) == ("left out", True)
+
+
+def test_saving_says_that_fine_tuning_goes_on(table: Table) -> None:
+    table.at_block()
+    table.stands(Part.BLOCK, Stand.WORKING)
+    table.worker.answers.append({"report": report(), "lines": []})
+    table.stands(Part.BLOCK, Stand.RESULT)
+    table.do("end", "begin")
+    assert table.worker.jobs[-1].do == "save"
+    assert table.worker.jobs[-1].recordings == table.session.state.recordings
+    said = "fine-tuning of the foundation model goes on in the background"
+    table.worker.answers.append({"profile": "somewhere", "lines": [], "fine_tuning": said})
+    table.stands(Part.SAVE, Stand.RESULT)
+    assert say(table.session.state, table.session.now).body[-1].startswith("Fine-tuning of the")
 
 
 def test_a_saved_session_is_not_taken_up_again(tmp_path: Path) -> None:

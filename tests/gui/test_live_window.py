@@ -24,6 +24,7 @@ from rtbci.apps.gui.live.signals_panel import SignalsPanel
 from rtbci.apps.gui.live.window import LiveWindow
 from rtbci.apps.gui.remembered import Remembered
 from rtbci.apps.gui.view_models.display import BANDS, DisplaySettings
+from rtbci.apps.gui.view_models.health import HealthModel
 from rtbci.apps.gui.widgets.card import ElidedLabel
 from rtbci.live.memory import MemoryView
 from rtbci.types import Forecast
@@ -79,6 +80,58 @@ class Live:
 @pytest.fixture
 def live(qtbot: QtBot, tmp_path: Path) -> Live:
     return Live(qtbot, tmp_path / "window.ini")
+
+
+def test_what_a_subjects_decoder_can_do_stands_in_the_chip(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTBCI_HOME", str(tmp_path))
+    folder = tmp_path / "subjects" / "P07"
+    folder.mkdir(parents=True)
+    score = 'score = { balanced = 0.78, trials = 60, caveat = "" }'
+    card = f'classes = ["left_hand", "right_hand"]\ncreated = "2026-05-01T10:00:00"\n{score}\n'
+    (folder / "profile.toml").write_text(card, encoding="utf-8")
+    live = Live(qtbot, tmp_path / "window.ini")
+    said = " ".join(w.text() for w in live.window.top.findChildren(QLabel))
+    assert "calibrated 2026-05-01, 0.78 [0.66, 0.87]" in said
+
+
+def test_the_battery_is_shown_where_the_board_knows_it(live: Live) -> None:
+    live.play(1.0)
+    live.settle()
+    assert not live.window.top.battery.isVisible()
+    live.session.model(HealthModel).state.battery = 12.0
+    live.window.top.tick()
+    assert live.window.top.battery.isVisible()
+    assert (live.window.top.battery.text(), live.window.top.battery.objectName()) == (
+        "battery 12 %",
+        "fair",
+    )
+
+
+def test_labels_of_the_markers_are_typed_and_remembered(live: Live, tmp_path: Path) -> None:
+    page = live.window.top.edit_markers()
+    page.lines[0].setText("blink")
+    page.lines[1].setText("  ")
+    page.accept()
+    live.window.top.mark(0)
+    live.window.top.mark(1)
+    assert [c["label"] for c in live.sent] == ["blink", "marker 2"]
+    assert live.window.top.acts[0].text() == "blink"
+    live.window.remembered.save()
+    kept = Remembered(tmp_path / "window.ini")
+    assert kept.markers == ("blink", "marker 2", "marker 3", "marker 4")
+
+
+def test_nothing_is_said_to_be_recorded_once_the_engine_has_gone(live: Live) -> None:
+    live.play(2.0)
+    live.settle()
+    assert live.window.status.recording.text() == "● recording"
+    live.view.alive = False
+    live.window.bridge.poll()
+    live.settle()
+    assert live.window.status.recording.text() == "not recording"
+    assert not live.window.status.path.isVisible()
 
 
 def clipped(window: QWidget) -> list[str]:

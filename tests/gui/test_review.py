@@ -17,11 +17,11 @@ from recorded import FLAT_S, HANDS, Plan, record
 from rtbci.apps.gui import review, theme
 from rtbci.apps.gui.remembered import Remembered
 from rtbci.apps.gui.review.window import ReviewWindow
-from rtbci.apps.gui.texts import catalogue, t
 from rtbci.apps.gui.view_models.decode import DecodeModel
 from rtbci.apps.gui.view_models.review import FRESH_S, ReviewModel
 from rtbci.apps.gui.widgets.head_map import HeadMap
 from rtbci.apps.report.causal import causal_blocks
+from rtbci.apps.texts import catalogue, t
 from rtbci.errors import BadInputError
 from rtbci.recording.reader import open_recording
 

@@ -19,7 +19,7 @@ import pytest
 from rtbci.apps.calibration_live import LiveCalibration, calibrate_live, conduct, split
 from rtbci.apps.cli import app
 from rtbci.apps.conductor import Conductor
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.keys import Keys
 from rtbci.apps.settings import RunSettings, SourceSettings
 from rtbci.calibration.evaluation.pseudo_online import pseudo_online

@@ -10,8 +10,8 @@ from imagery import write_imagery
 from typer.testing import CliRunner
 
 from rtbci.apps.cli import app
-from rtbci.calibration.evaluation.decode import evaluate_decode
 from rtbci.calibration.evaluation.protocols import Protocol
+from rtbci.calibration.evaluation.run import evaluate_decode
 from rtbci.errors import BadInputError
 
 CLASSES = "S  1=left,S  2=right"
@@ -48,6 +48,40 @@ def test_a_folder_becomes_paired_tables(cohort: Path) -> None:
     assert "| csp+lda |" in text
     assert "control: rim, low frequencies" in text
     assert f"    rtbci evaluate decode {cohort.name} --protocol leave-one-subject-out" in text
+
+
+def scores_of(file: Path) -> list[str]:
+    return [line for line in file.read_text(encoding="utf-8").splitlines() if '"cell"' in line]
+
+
+def test_what_is_on_file_is_not_computed_again(cohort: Path, tmp_path: Path) -> None:
+    file, page = tmp_path / "cells.jsonl", tmp_path / "decoding.md"
+    args = ["evaluate", "decode", str(cohort), "--classes", CLASSES, "--cells", str(file), "--json"]
+    first = CliRunner().invoke(app, [*args, "--decoder", "csp+lda"])
+    assert first.exit_code == 0, first.output
+    kept = scores_of(file)
+    # Killed while it wrote: what was cut off goes, the rest stays.
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole + '{"cell": {"proto', encoding="utf-8")
+    more = [*args, "--decoder", "csp+lda,mdm", "--report", str(page), "--jobs", "2"]
+    second = CliRunner().invoke(app, more)
+    assert second.exit_code == 0, second.output
+    assert scores_of(file)[: len(kept)] == kept
+    added = [json.loads(line)["cell"]["decoder"] for line in scores_of(file)[len(kept) :]]
+    assert added == ["mdm", "mdm"]
+    rows = [r["decoder"] for r in json.loads(second.stdout)["tables"][0]["rows"]]
+    assert rows[:2] == ["csp+lda", "mdm"]
+    assert page.read_text(encoding="utf-8").count("    rtbci evaluate decode") == 2
+    # Scores of other trials do not stand beside these.
+    few = sorted(cohort.glob("sub-1*.vhdr"))[:1]
+    other = ["evaluate", "decode", str(few[0]), "--classes", CLASSES, "--cells", str(file)]
+    refused = CliRunner().invoke(app, [*other, "--decoder", "ts+lr"])
+    assert isinstance(refused.exception, BadInputError)
+    assert "holds scores of" in str(refused.exception)
+    file.write_text("no scores\n", encoding="utf-8")
+    refused = CliRunner().invoke(app, [*args, "--decoder", "csp+lda"])
+    assert isinstance(refused.exception, BadInputError)
+    assert "line 1" in str(refused.exception)
 
 
 def test_what_can_not_be_evaluated_is_refused(cohort: Path) -> None:

@@ -19,6 +19,7 @@ from rtbci.calibration.card import Card, Score
 from rtbci.calibration.decoders.catalogue import make_decoder
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
+from rtbci.calibration.online.idle import Idle
 from rtbci.calibration.profile import open_profile, save_profile
 from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.commands import STEER_KINDS, Command, LeaveOut, Mark, SetThreshold, TakeBack
@@ -38,6 +39,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = np.random.default_rng(0).standard_normal((20, 3, 250))
     x[::2, 0] *= 2.0
     made = Referenced.around(make_decoder("csp+lda").fit(x, np.arange(20) % 2), x, 1)
+    made.idle = Idle(np.array([[0.1, 0.0, -0.1], [-0.1, 0.0, 0.1]]), np.array([3.0, 3.0]))
     card = Card(
         subject="P07",
         created="2026-01-01T00:00:00+00:00",

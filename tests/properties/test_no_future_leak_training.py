@@ -5,7 +5,9 @@ Whatever leaks from the future into a feature would look like skill offline and 
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,11 @@ from hypothesis import strategies as st
 
 from rtbci.models.baselines import RidgeFit, history_features
 from rtbci.models.config import preset
-from rtbci.models.pretrain.corpus.prepared import Prepared, RawRecording, phase_of, prepare
-from rtbci.models.pretrain.training.batches import Batches
+from rtbci.models.eegpt import EEGPT
+from rtbci.models.pretrain.corpus.prepared import Prepared, phase_of, prepare
+from rtbci.models.pretrain.corpus.recordings import RawRecording
+from rtbci.models.pretrain.training.batches import Batch, Batches
+from rtbci.models.pretrain.training.forecast import Forecast, predict
 from rtbci.models.pretrain.training.linear import N_FOLDS, LinearFloor
 from rtbci.models.ridge import LAYOUT
 from rtbci.models.tokens import normalise, token_window
@@ -74,16 +79,14 @@ def test_samples_after_t_change_nothing_prepared_up_to_t(
 
 def test_samples_after_a_position_reach_only_its_targets() -> None:
     """Inputs of a batch's tokens stay what they were when everything after them changes."""
-    zeros = np.zeros((LAYOUT.n_features, CONFIG.n_horizons), np.float32)
-    ones = np.ones(CONFIG.n_horizons, np.float32)
-    floor = LinearFloor(zeros + 0.01, 0.5 * ones, ones, np.stack([zeros + 0.01] * N_FOLDS))
+    floor = _plain_floor(0.01)
     with tempfile.TemporaryDirectory() as folder:
         own = prepared(signal(250.0, seconds=16.0), 250.0, folder)
         for step in range(12):
             batch = Batches([own], CONFIG, floor, seed=3, electrodes_per_step=3).draw(step)
             newest = int(batch.origin.rsplit(" ", 1)[1])
             cut = (newest + 1) * HOP
-            other = own.signal.copy()
+            other = np.array(own.signal)
             other[cut:] = 1e4 * np.random.default_rng(step).standard_normal(other[cut:].shape)
             mean, scale = own.mean.copy(), own.scale.copy()
             mean[newest + 1 :], scale[newest + 1 :] = 999.0, 0.1
@@ -96,6 +99,130 @@ def test_samples_after_a_position_reach_only_its_targets() -> None:
             torch.testing.assert_close(batch.step_target[:, :, :-1], again.step_target[:, :, :-1])
             if batch.valid[0, -1].any():
                 assert not torch.equal(batch.target[0, -1], again.target[0, -1])
+
+
+def test_samples_after_a_row_change_no_forecast_made_up_to_it() -> None:
+    """From recordings on disk to the network's outputs, as training has them.
+
+    Whether an electrode will be a signal in a second is future, too: it may decide what an error
+    counts, but not whom others attend to.
+    """
+    torch.manual_seed(0)
+    network = EEGPT(CONFIG).eval()
+    torch.nn.init.normal_(network.direct_head.out.weight, std=0.1)
+    data = signal(250.0, seconds=16.0)
+    row = round(11.03 * 250)
+    changed = data.copy()
+    changed[row:, :2] += 1e3 * np.random.default_rng(0).standard_normal((len(data) - row, 2))
+    changed[row:, 2] *= -9.0
+    seen_positions, invalid, differing = 0, 0, 0
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        a, b = prepared(data, 250.0, one), prepared(changed, 250.0, two)
+        chain = Preprocessor(250.0, len(NAMES), CONFIG.preprocess)
+        first = phase_of("r", HOP)
+        hops = sum(chain.ready(first + (h + 1) * HOP - 1) <= row for h in range(len(a.mean)))
+        floor = _plain_floor(0.01)
+        draws = [Batches([x], CONFIG, floor, seed=3, electrodes_per_step=12) for x in (a, b)]
+        for step in range(30):
+            batch, other = (d.draw(step) for d in draws)
+            assert batch.origin == other.origin
+            with torch.no_grad():
+                made, again = (predict(network, x) for x in (batch, other))
+            for i, origin in enumerate(batch.origin.split(", ")):
+                newest = int(origin.rsplit(" ", 1)[1])
+                last = batch.windows.shape[2] - 1
+                upto = max(-1, min(last, last - (newest - (hops - 1))))
+                torch.testing.assert_close(
+                    made[1][i, :, : upto + 1], again[1][i, :, : upto + 1], rtol=0, atol=1e-5
+                )
+                for p, at in enumerate(batch.at.tolist()):
+                    if at <= upto and batch.weight[i, p].any():
+                        seen_positions += 1
+                        invalid += bool(
+                            (batch.weight[i, p] > 0).sum() > (other.weight[i, p] > 0).sum()
+                        )
+                        torch.testing.assert_close(made[0][i, p], again[0][i, p], rtol=0, atol=1e-5)
+                    elif at > upto:
+                        differing += not torch.equal(made[0][i, p], again[0][i, p])
+    assert seen_positions > 20
+    assert invalid > 0, "no electrode was lost within a second of a forecast"
+    assert differing > 5, "the change was never seen"
+
+
+def test_a_network_that_is_trained_on_shuffled_futures_gives_the_mean() -> None:
+    """Were the future among the inputs, it would be found; of other futures only the mean is."""
+    floor = _plain_floor(0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        own = [
+            prepare(
+                RawRecording(f"r{i}", f"s{i}", 250.0, NAMES, signal(250.0, i, 30.0)),
+                Path(folder),
+                CONFIG,
+            )
+            for i in range(4)
+        ]
+        nothing = [dataclasses.replace(r, ar=np.full_like(r.ar, np.nan)) for r in own]
+        learned = Batches(nothing[:3], CONFIG, floor, seed=0, electrodes_per_step=24)
+        unseen = Batches(nothing[3:], CONFIG, floor, seed=0, electrodes_per_step=24)
+        objective = Forecast(CONFIG, floor)
+
+        def train(change: Callable[[Batch], Batch]) -> EEGPT:
+            torch.manual_seed(0)
+            network = EEGPT(CONFIG)
+            optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+            for step in range(70):
+                batch = change(learned.draw(step))
+                terms = objective(network, batch).terms / objective.counts(batch).clamp(min=1e-6)
+                optimizer.zero_grad()
+                terms.sum().backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+            return network
+
+        def score(network: EEGPT, change: Callable[[Batch], Batch]) -> float:
+            """Error over that of the mean."""
+            with torch.no_grad():
+                made = [objective(network, change(unseen.draw(s))).figures[0] for s in range(30)]
+            off, mean = torch.stack(made).sum(dim=0).tolist()
+            return float(off / mean)
+
+        futures = [learned.draw(s) for s in range(60)]
+        pool = torch.cat([b.target.flatten(0, -2) for b in futures])
+        hops = torch.cat([b.step_target.flatten(0, -2) for b in futures])
+        pool, hops = pool - pool.mean(dim=0), hops - hops.mean(dim=0)
+        mix = torch.Generator().manual_seed(0)
+
+        def other(pool: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+            at = torch.randint(len(pool), like.shape[:-1], generator=mix)
+            return pool[at]
+
+        def shuffled(batch: Batch) -> Batch:
+            """Give every token the future of another one, its mean taken off."""
+            return dataclasses.replace(
+                batch,
+                target=other(pool, batch.target),
+                step_target=other(hops, batch.step_target),
+            )
+
+        def backwards(batch: Batch) -> Batch:
+            """Let that future run backwards."""
+            batch = shuffled(batch)
+            return dataclasses.replace(
+                batch, target=batch.target.flip(-1), step_target=batch.step_target.flip(-1)
+            )
+
+        honest, misled = train(lambda batch: batch), train(shuffled)
+        assert score(honest, lambda batch: batch) < 0.9, "there is something to learn"
+        assert score(misled, shuffled) > 0.97
+        assert score(misled, backwards) > 0.97
+        assert score(honest, shuffled) > 1.0
+
+
+def _plain_floor(ridge: float) -> LinearFloor:
+    """A ridge that weights all of the past alike, mixed half and half with AR."""
+    weight = np.full((LAYOUT.n_features, CONFIG.n_horizons), ridge, np.float32)
+    ones = np.ones(CONFIG.n_horizons, np.float32)
+    return LinearFloor(weight, 0.5 * ones, ones, np.stack([weight] * N_FOLDS))
 
 
 def test_targets_begin_where_inputs_end() -> None:

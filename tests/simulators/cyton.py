@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import pty
 import random
@@ -206,7 +207,7 @@ class Process:
             "unplug": self.line.unplug, "replug": self.line.plug, "quit": self._quit,
             "truth": lambda: asdict(self.truth), "heard": lambda: {"hex": self.board.heard.hex()},
             "driven": lambda: {"channels": [i for i, on in enumerate(self.board.driven) if on]},
-            "electrodes": self._electrodes,
+            "electrodes": self._electrodes, "light": self._light,
         }  # fmt: skip
         try:
             options = {k: json.loads(v) for k, v in (item.split("=", 1) for item in rest)}
@@ -310,6 +311,10 @@ class Process:
         for channel, ohm in enumerate(ohms or []):
             self.board.ohms[channel] = ohm
 
+    def _light(self, on: bool, after_s: float = 0.0) -> None:
+        at = time.monotonic() + after_s - self.t0
+        self.board.lights.append((math.ceil(at * self.board.rate), on))
+
     def _quit(self) -> None:
         self.running = False
 
@@ -407,6 +412,10 @@ class CytonEmulator:
     def electrodes(self, *ohms: float, sticks: bool = False) -> None:
         """Set impedances; a current that ``sticks`` stays on although it is told off."""
         self._ask("electrodes", ohms=list(ohms), sticks=sticks)
+
+    def light(self, on: bool, *, after_s: float = 0.0) -> None:
+        """Switch the light on the photodiode, so much later; it lies in the board's aux bytes."""
+        self._ask("light", on=on, after_s=after_s)
 
     def driven(self) -> list[int]:
         """Channels, from 0, through which the lead-off test drives its current now."""

@@ -63,6 +63,7 @@ class Firmware:
     driven: list[bool] = field(default_factory=lambda: [False] * 16)
     ohms: list[float] = field(default_factory=lambda: [5000.0 * (n + 1) for n in range(16)])
     sticks: bool = False
+    lights: list[tuple[int, bool]] = field(default_factory=list)
     heard: bytearray = field(default_factory=bytearray)
     _command: bytearray = field(default_factory=bytearray)
 
@@ -120,16 +121,23 @@ class Firmware:
             self.driven = [False] * 16
 
     def _aux(self, number: int, counter: int) -> tuple[int, bytes]:
-        """Footer and six aux bytes: accelerometer at 25 Hz, analog pins, or board time."""
-        analog = self.mode == 2
+        """Footer and six aux bytes: accelerometer at 25 Hz, pins, or board time."""
+        analog = self.mode in (2, 3)
         if self.stamps:
             footer = 0xC3 if self.stamp_set else 0xC4
             self.stamp_set = False
             milliseconds = int(number * 1000 / self.rate) & 0xFFFFFFFF
             return footer + (2 if analog else 0), bytes(2) + struct.pack(">I", milliseconds)
-        if analog:
-            return 0xC1, struct.pack(">3h", 100, 200, 300)
+        lit = self._lit(number)
+        if self.mode == 2:  # the photodiode is at A6; A5 hums, as an open pin does
+            return 0xC1, struct.pack(">3h", 500 + number * 37 % 23, 700 if lit else 90, 300)
+        if self.mode == 3:  # D11, D12, D13, D17, none, D18; the photodiode pulls D17 down
+            return 0xC1, bytes([0, 1, 0, 0 if lit else 1, 0, 0])
         return 0xC0, struct.pack(">3h", 800, -160, 8000) if counter % 10 == 0 else bytes(6)
+
+    def _lit(self, number: int) -> bool:
+        """Whether light falls on the photodiode while a frame is sampled."""
+        return next((on for frame, on in reversed(self.lights) if frame <= number), False)
 
     def _answer(self, command: bytes, upcoming: int) -> bytes:
         if command[0] == RADIO:

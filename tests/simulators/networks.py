@@ -30,14 +30,21 @@ def tiny(seed: int = 0, **changes: object) -> EEGPT:
     return network.eval()
 
 
+def paper(seed: int = 0, **changes: object) -> EEGPT:
+    """Give a tiny network of the paper's flavour, in evaluation mode, with a window of 8 tokens."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return EEGPT(preset("eegpt-paper-tiny", **changes)).eval()
+
+
 def noise(seed: int, *shape: int) -> Tensor:
     """Draw standard normal values."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def ridge_weight(seed: int = 0) -> Tensor:
+def ridge_weight(n_horizons: int = 250) -> Tensor:
     """Weight of a pooled ridge that was fitted on nothing."""
-    return 0.05 * noise(seed, LAYOUT.n_features, 250)
+    return 0.05 * noise(0, LAYOUT.n_features, n_horizons)
 
 
 def signal(seed: int, seconds: float, n_electrodes: int) -> FloatArray:

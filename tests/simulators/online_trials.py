@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from rtbci.calibration.online.adaptation import Referenced
 from rtbci.calibration.online.config import OnlineConfig
 from rtbci.calibration.online.decoder import AdaptiveDecoder
+from rtbci.calibration.online.idle import Idle
 from rtbci.calibration.signal.streaming import CausalView, StreamingDecoder, ViewConfig, as_trial
 from rtbci.config import SessionConfig
 from rtbci.tick import Answer, Moment
@@ -84,7 +85,10 @@ def fitted(seed: int = 0, n_trials: int = 40) -> Referenced:
             x.append(as_trial(seen[stop - rows : stop], VIEW))
             y.append(state)
     trials = np.stack(x)
-    return Referenced.around(LogPower().fit(trials, np.array(y)), trials, 2)
+    made = Referenced.around(LogPower().fit(trials, np.array(y)), trials, 2)
+    # Almost always sure that something is meant: it has its part in all that is decided.
+    made.idle = Idle(np.full((2, trials.shape[1]), 0.05), np.full(2, 3.0))
+    return made
 
 
 def decoder(

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from rtbci.apps.calibration_screen import ARROWS, CROSS, STAGE_HEIGHT, render
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.calibration.protocol.config import load_protocol, protocol_names
 from rtbci.calibration.protocol.machine import Protocol
 from rtbci.calibration.protocol.plan import Kind

@@ -21,6 +21,7 @@ def test_every_command_is_read() -> None:
     assert read(command="stop") == Stop()
     assert read(command="stop_outputs") == SwitchOutputs(stopped=True)
     assert read(command="resume_outputs") == SwitchOutputs(stopped=False)
+    assert read(command="stop_outputs", output="osc") == SwitchOutputs(True, "osc")
     assert read(command="note", kind="pause", values={"block": 2}) == Note("pause", {"block": 2})
     assert read(command="mark", label="blink") == Mark("blink")
     mark = read(command="mark", label="left_hand", time=99.5, duration=1.25, origin="cue")
@@ -45,6 +46,7 @@ def test_a_mark_is_stamped_when_it_has_no_time() -> None:
         ({"command": "mark", "label": "a", "time": 1e9}, "got 1000000000.0"),
         ({"command": "mark", "label": "a", "duration": -1}, "0 or more, got -1"),
         ({"command": "mark", "label": "a", "origin": 3}, "origin is a text"),
+        ({"command": "stop_outputs", "output": 1}, "kind of an output .*got 1"),
         ({"command": "note", "kind": "gap"}, "none of .*gap, marker"),
         ({"command": "note", "kind": "a", "values": [1]}, "values are an object"),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rtbci.apps.conductor import Conducted, Conductor
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.keys import Keys
 from rtbci.calibration.protocol.config import ProtocolConfig, load_protocol
 from rtbci.calibration.protocol.plan import Kind

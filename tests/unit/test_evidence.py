@@ -12,8 +12,21 @@ from scipy.special import softmax
 from scipy.stats import poisson
 
 from rtbci.calibration.online.config import OnlineConfig, check_online
-from rtbci.calibration.online.evidence import Evidence, fit_temperature, log_odds, tempered
-from rtbci.calibration.online.threshold import Block, FalseActivations, activations, threshold_for
+from rtbci.calibration.online.courses import Course, lateness, steps, times_to_decision
+from rtbci.calibration.online.evidence import (
+    Evidence,
+    fit_temperature,
+    log_odds,
+    meant_odds,
+    tempered,
+)
+from rtbci.calibration.online.threshold import (
+    LEAKS_S,
+    Block,
+    FalseActivations,
+    activations,
+    threshold_for,
+)
 from rtbci.errors import BadInputError
 from rtbci.types import Decode
 
@@ -169,10 +182,9 @@ def no_control(minutes: float, seed: int = 0, sd: float = 1.5) -> Block:
     odds = np.zeros(n)
     for i in range(1, n):
         odds[i] = 0.95 * odds[i - 1] + sd * np.sqrt(1 - 0.95**2) * rng.standard_normal()
-    p = 1 / (1 + np.exp(-odds))
     begins = np.zeros(n, dtype=np.bool_)
     begins[0] = True
-    return Block(np.stack([p, 1 - p], axis=1), np.zeros(n, dtype=np.bool_), begins)
+    return Block(np.stack([odds, -odds], axis=1), np.zeros(n, dtype=np.bool_), begins)
 
 
 @pytest.mark.parametrize("wanted", [0.0, 1.0, 4.0])
@@ -194,7 +206,7 @@ def test_flagged_tokens_make_no_activations() -> None:
     block = no_control(3.0)
     config = replace(CONFIG, on=0.5, off=0.2)
     assert activations(block, HANDS, HOP, config) > 0
-    flagged = replace(block, flagged=np.ones(len(block.p), dtype=np.bool_))
+    flagged = replace(block, flagged=np.ones(len(block.odds), dtype=np.bool_))
     assert activations(flagged, HANDS, HOP, config) == 0
 
 
@@ -214,7 +226,69 @@ def test_a_block_begins_anew_where_tokens_do_not_follow() -> None:
         Decode(i, i, t, HANDS, np.array([0.5, 0.5]), None, "", "d", True)
         for i, t in enumerate(times)
     ]
-    assert Block.of(decodes, HOP).begins.tolist() == [True, False, False, True, False]
+    assert Block.of(decodes, HOP, CONFIG).begins.tolist() == [True, False, False, True, False]
+
+
+def test_what_each_token_added_is_told_from_the_evidence() -> None:
+    rng = np.random.default_rng(3)
+    e, decodes, added = Evidence(HANDS, HOP, CONFIG), [], []
+    for token in range(60):
+        first, intent = rng.uniform(0.2, 0.8), rng.standard_normal(2)
+        p = np.array([first, 1 - first])
+        e.step(p, valid=True, flagged=False, intent=intent)
+        added.append(meant_odds(log_odds(p), intent))
+        decodes.append(
+            Decode(token, token, HOP * token, HANDS, p, None, "", "d", True, evidence=e.levels)
+        )
+    block = Block.of(decodes[20:], HOP, CONFIG)
+    assert block.valid.tolist() == [False] + [True] * 39  # the one before the first is not known
+    np.testing.assert_allclose(block.odds[1:], added[21:], atol=1e-9)
+
+
+def test_a_class_must_be_likelier_than_the_others_and_than_nothing() -> None:
+    odds, intent = np.array([2.0, -2.0, 0.0]), np.array([-1.0, 5.0, 0.0])
+    meant = meant_odds(odds, intent)
+    p = 1 / (1 + np.exp(-odds)) / (1 + np.exp(-intent))
+    np.testing.assert_allclose(meant, np.log(p / (1 - p)))
+    assert (meant < np.minimum(odds, intent)).all()
+    np.testing.assert_allclose(meant_odds(odds, np.full(3, 500.0)), odds, atol=1e-9)
+    assert meant_odds(odds, None) is odds
+
+
+def course(wanted: int, level: float, lasts_s: float = 4.0) -> Course:
+    """Nothing for a second and a half, then a steady answer."""
+    idle, n = [(-1.0, -1.0)] * 15, round(lasts_s / HOP)
+    told = (level, -level) if wanted == 0 else (-level, level)
+    return Course(wanted, -1.5, tuple(idle + [told] * n))
+
+
+def test_the_leak_is_the_one_by_which_trials_are_decided_soonest() -> None:
+    courses = [course(k % 2, 4.0) for k in range(10)]
+    quiet = no_control(3.0, sd=0.3)  # any leak keeps it down: the shortest decides soonest
+    soon = threshold_for(quiet, HANDS, HOP, CONFIG, 1.0, courses)
+    assert soon.config.leak_s == min(LEAKS_S)
+    assert (soon.decided, soon.trials) == (10, 10)
+    assert 0 < soon.median_s < 1.0
+    kept = threshold_for(quiet, HANDS, HOP, CONFIG, 1.0)
+    assert kept.config.leak_s == CONFIG.leak_s
+    # Where the block is loud and fast, only a long memory keeps it apart from weak answers.
+    rng = np.random.default_rng(5)
+    odds = np.clip(3.0 * rng.standard_normal(1800), -4, 4)
+    begins = np.arange(1800) == 0
+    loud = Block(np.stack([odds, -odds], axis=1), np.zeros(1800, dtype=np.bool_), begins)
+    weak = [course(k % 2, 1.5, 8.0) for k in range(10)]
+    long = threshold_for(loud, HANDS, HOP, CONFIG, 1.0, weak)
+    assert long.config.leak_s > min(LEAKS_S)
+    assert long.decided == 10
+    assert long.false.rate <= 1.0
+    levels = steps(weak, HOP, long.config)
+    times = times_to_decision(weak, levels, HANDS, HOP, long.config)
+    assert np.median(times) == pytest.approx(long.median_s, abs=0.01)
+
+
+def test_a_trial_that_is_never_decided_counts_with_its_whole_length() -> None:
+    courses = [course(0, 4.0), course(1, 4.0)]
+    assert lateness(np.array([0.5, np.inf]), courses, HOP) == pytest.approx((0.5 + 3.9) / 2)
 
 
 def test_a_short_block_and_senseless_knobs_are_refused() -> None:

@@ -247,11 +247,11 @@ def test_calibrate_begins_it_where_it_is_asked_for(profile: Profile, recording: 
 
 def test_it_begins_by_itself_only_after_auto_on_a_terminal(profile: Profile, job: Job) -> None:
     write_state(profile.folder, replace(asked(profile, job), run="no such argument"))
-    assert background.go_on(profile, replace(job, decoder="auto"), None) == ""
+    assert background.go_on(profile, replace(job, decoder="auto"), None, shown=False) == ""
     assert read_state(profile.folder) is None
-    assert background.go_on(profile, job, asked=False) == ""
+    assert background.go_on(profile, job, asked=False, shown=True) == ""
     few = replace(profile, card=replace(profile.card, electrodes=("C3", "C4", "O1")))
-    assert background.go_on(few, job, asked=True).startswith("no fine-tuning: the decoder reads 2")
+    assert background.go_on(few, job, asked=True, shown=True).startswith("no fine-tuning: the decoder reads 2")
     assert read_state(profile.folder) is None
 
 

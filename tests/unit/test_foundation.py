@@ -26,6 +26,7 @@ from rtbci.calibration.decoders.foundation import (
 )
 from rtbci.calibration.profile import _foreign
 from rtbci.errors import BadInputError
+from rtbci.models import seen
 from rtbci.models.cache import RingCache
 from rtbci.models.checkpoint import load_checkpoint, save_checkpoint
 from rtbci.models.config import preset
@@ -189,19 +190,19 @@ def test_channels_that_are_no_electrodes_are_refused(weights: str) -> None:
 
 
 def test_who_is_behind_the_weights(weights: str) -> None:
-    assert foundation.saw("S003")
-    assert not foundation.saw("S001")
-    assert not foundation.saw("P07")
-    assert foundation.saw("eegmmidb-S003")
-    assert not foundation.saw("eegmmidb-S001")
-    assert foundation.saw("S001", weights), "weights that do not say whom they saw, saw everybody"
+    assert seen.saw("S003")
+    assert not seen.saw("S001")
+    assert not seen.saw("P07")
+    assert seen.saw("eegmmidb-S003")
+    assert not seen.saw("eegmmidb-S001")
+    assert seen.saw("S001", weights), "weights that do not say whom they saw, saw everybody"
 
 
 def test_weights_that_say_whom_they_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     said = SimpleNamespace(config=SimpleNamespace(subjects=("eegmmidb-S003",)), identity="")
-    monkeypatch.setattr(foundation, "base", lambda _: said)
-    assert foundation.saw("S003", "other")
-    assert not foundation.saw("S004", "other")
+    monkeypatch.setattr(seen, "base", lambda _: said)
+    assert seen.saw("S003", "other")
+    assert not seen.saw("S004", "other")
 
 
 def test_the_shipped_weights_decode() -> None:

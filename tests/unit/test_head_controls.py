@@ -26,10 +26,12 @@ from rtbci.errors import BadInputError
 from rtbci.models.checkpoint import Checkpoint, save_checkpoint
 from rtbci.models.config import preset
 from rtbci.models.eegpt import EEGPT
-from rtbci.models.pretrain.corpus.prepared import Prepared, RawRecording
 from rtbci.models.pretrain.corpus.read import read_raw
-from rtbci.models.pretrain.tasks import imagery
-from rtbci.preprocess import Preprocessor
+from rtbci.models.pretrain.tasks.answers import log_odds
+from rtbci.models.pretrain.tasks.catalogue import CLASSES, HANDS
+from rtbci.models.pretrain.tasks.heads import start
+from rtbci.models.pretrain.tasks.scores import behind_chain
+from rtbci.models.pretrain.tasks.trials import Trials, collect_trials
 from rtbci.types import FloatArray
 
 MOTOR = ("FC3", "C3", "FC4", "C4")
@@ -37,7 +39,7 @@ NAMES = (*LEFT_SIDE, *RIGHT_SIDE, *MOTOR)
 ON_THE_LEFT = np.array([int(name[-1]) % 2 for name in NAMES], dtype=bool)
 RATE = 160  # as EEGMMIDB, so that the chain resamples
 EVERY_S = 5
-TINY = preset("tiny", electrodes=NAMES, classes=imagery.CLASSES)
+TINY = preset("tiny", electrodes=NAMES, classes=CLASSES)
 
 
 def brain(seed: int, labels: list[int], *, gaze_uv: float, rhythm_uv: float) -> FloatArray:
@@ -78,23 +80,9 @@ def write_all(folder: Path, **made: float) -> list[Path]:
     return paths
 
 
-def behind_the_chain(raw: RawRecording) -> Prepared:
-    """Prepare a recording as live, with the chain's own mean and scale."""
-    n = len(raw.electrodes)
-    chain = Preprocessor(raw.rate, n, TINY.preprocess)
-    made = chain.push(raw.data, np.ones(n, dtype=bool))
-    ends = np.arange(TINY.n_hop - 1, len(made.signal), TINY.n_hop)
-    delay_s = -chain.source_position(0) / raw.rate
-    return Prepared(
-        raw.name, raw.subject, raw.electrodes, raw.cues, delay_s, made.signal,
-        made.mean[ends], made.scale[ends], np.ones((len(ends), n), dtype=bool),
-        np.zeros(0, np.int64), np.zeros((0, n, TINY.n_horizons), np.float16),
-    )  # fmt: skip
-
-
-def trials_of(network: EEGPT, path: Path, subject: str) -> imagery.Trials:
-    recordings = [behind_the_chain(raw) for raw in read_raw(path, subject)]
-    trials = imagery.collect_trials(network, recordings)
+def trials_of(network: EEGPT, path: Path, subject: str) -> Trials:
+    recordings = [behind_chain(raw, TINY) for raw in read_raw(path, subject)]
+    trials = collect_trials(network, recordings)
     assert trials is not None
     return trials
 
@@ -105,16 +93,16 @@ def headed(paths: list[Path]) -> Checkpoint:
     network = EEGPT(TINY).eval()
     parts = [trials_of(network, path, path.stem) for path in paths]
     assert network.teg is not None
-    imagery.start(
-        network.teg,
-        imagery.Trials(
-            torch.cat([p.states for p in parts]),
-            parts[0].electrode_ids,
-            torch.cat([p.valid for p in parts]),
-            torch.cat([p.labels for p in parts]),
-            tuple(s for p in parts for s in p.subjects),
-        ),
+    whole = Trials(
+        torch.cat([p.states for p in parts]),
+        parts[0].electrode_ids,
+        torch.cat([p.valid for p in parts]),
+        torch.cat([p.targets for p in parts]),
+        tuple(s for p in parts for s in p.subjects),
+        tuple(g for p in parts for g in p.groups),
+        np.concatenate([p.plain for p in parts]),
     )
+    start(network.teg, {HANDS: whole})
     return Checkpoint.of(network, name="fresh")
 
 
@@ -143,7 +131,7 @@ def test_a_head_that_reads_the_eyes_loses_its_score_without_them(
     assert mean["high_passed"] < 0.65
     assert found.learned_on == ("eegmmidb-S003", "eegmmidb-S004")
     assert set(found.subjects) == {"eegmmidb-S001"}
-    assert told == ["S003R03.vhdr", "S004R03.vhdr", "S001R03.vhdr"]
+    assert told == ["S001R03.vhdr", "S003R03.vhdr", "S004R03.vhdr"]
 
 
 def test_a_head_that_reads_a_rhythm_keeps_its_score(tmp_path: Path) -> None:
@@ -160,7 +148,7 @@ def test_the_head_as_it_is_gets_what_it_gets_live(
     (paths, checkpoint), (found, _) = gaze, gazing
     trials = trials_of(checkpoint.network, paths[2], "eegmmidb-S001")
     assert checkpoint.network.teg is not None
-    odds = imagery.log_odds(checkpoint.network.teg, trials).sum(dim=1).numpy()
+    odds = log_odds(checkpoint.network.teg, trials).sum(dim=1).numpy()
     np.testing.assert_array_equal(found.labels, trials.labels.numpy())
     np.testing.assert_allclose(found.evidence["head"], odds, atol=0.01 * np.abs(odds).max())
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from rtbci.calibration.reading.cohort import find_sessions
-from rtbci.calibration.reading.moabb_source import expand, labels_of
 from rtbci.calibration.reading.track import follow
 from rtbci.calibration.signal.streaming import ViewConfig
 from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError
+from rtbci.playback import known_classes
+from rtbci.sources.moabb_source import expand
 
 
 def raw_run(seed: int) -> Any:
@@ -54,7 +55,7 @@ def test_runs_become_files_with_their_cues(moabb: list[int], tmp_path: Path) -> 
         "own.edf",
     ]
     track = follow(files[0], {"base": ViewConfig()}, SessionConfig())
-    labels = labels_of(files[0])
+    labels = known_classes(files[0])
     assert labels == {"left_hand": "left_hand", "right_hand": "right_hand"}
     cues = [m for m in track.markers if m.label in labels]
     assert [m.label for m in cues] == ["left_hand", "right_hand"]

@@ -76,6 +76,18 @@ def test_a_card_is_read_as_it_was_written(saved: Profile) -> None:
     assert 'label = "across runs"' in write_card(saved.card)
 
 
+def test_a_card_from_before_a_knob_does_what_was_done_then(saved: Profile) -> None:
+    """What was recorded with it replays as it was, whatever new profiles begin with."""
+    path = saved.folder / "profile.toml"
+    text = path.read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines() if not line.startswith("flag_")]
+    assert len(kept) == len(text.splitlines()) - 2
+    path.write_text("\n".join(kept), encoding="utf-8")
+    old = read_card(path).online
+    assert (old.flag_hold_s, old.flag_settle_s) == (0.0, 0.0)
+    assert dataclasses.replace(old, flag_hold_s=2.0, flag_settle_s=1.0) == saved.card.online
+
+
 def test_the_decoder_is_loaded_as_it_was_saved(saved: Profile) -> None:
     x = np.random.default_rng(5).standard_normal((4, 3, 500))
     loaded = load_estimator(saved)

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from tracks import acausal, causal, made_trials
 
+from rtbci.bootstrap import bootstrap, paired
 from rtbci.calibration.controls import rows as control_rows
 from rtbci.calibration.decoders.catalogue import find_recipe
 from rtbci.calibration.evaluation import decode_tables
+from rtbci.calibration.evaluation.cells import Cell
 from rtbci.calibration.evaluation.decode import (
     BETTER,
     CONTAMINATED,
-    Cell,
     Standing,
     better_by_halves,
     electrode_set,
-    evaluate_decode,
     score_session,
     unbiased,
 )
-from rtbci.calibration.evaluation.paired import bootstrap, paired
 from rtbci.calibration.evaluation.protocols import ZERO, Protocol, conditions, parse_protocols
+from rtbci.calibration.evaluation.run import evaluate_decode
 from rtbci.calibration.reading.cohort import find_sessions
 from rtbci.calibration.scoring.accuracy import balanced_accuracy
 from rtbci.calibration.scoring.metrics import Metrics
@@ -90,7 +90,7 @@ def test_every_cell_has_its_controls_beside_it(true: Standing) -> None:
     for table in decode_tables.tables(true):
         assert [r.decoder for r in table.rows] == ["csp+lda", *control_rows.NAMES]
         assert table.subjects == 3
-    page = decode_tables.page(true, "rtbci evaluate decode DATA")
+    page = decode_tables.page(true, ["rtbci evaluate decode DATA"])
     assert "    rtbci evaluate decode DATA" in page
     assert "| control: rim, low frequencies |" in page
     assert "Few subjects" in page
@@ -223,3 +223,14 @@ def test_files_of_a_cohort_are_grouped_by_subject_and_task(tmp_path: Path) -> No
         ("rest", "S001"): 1,
         ("cues", f"{tmp_path.name}/07"): 1,
     }
+
+
+def test_links_to_folders_are_followed_and_a_loop_ends(tmp_path: Path) -> None:
+    elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
+    elsewhere.mkdir()
+    data.mkdir()
+    (elsewhere / "S003R04.edf").touch()
+    (data / "S001R04.edf").touch()
+    (data / "linked").symlink_to(elsewhere)
+    (elsewhere / "up").symlink_to(data)
+    assert [s.subject for s in find_sessions([data])] == ["S001", "S003"]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from networks import ELECTRODES, HANDS, ridge_weight, signal, ticks, tiny
+from networks import ELECTRODES, HANDS, paper, ridge_weight, signal, ticks, tiny
 
 from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.streaming import EEGPTModel
@@ -37,14 +37,19 @@ def stream(seconds: float = 4.0, seed: int = 0) -> list[Tick]:
     return ticks(signal(seed, seconds, len(ELECTRODES)))
 
 
+def told(model: EEGPTModel) -> bytes:
+    """Decode, forecasts and interval of the token just ingested."""
+    p, reason = model.decode()
+    arrays = [p, *model.forecast().values(), *(model.interval(0.9) or ())]
+    return reason.encode() + b"".join(a.tobytes() for a in arrays)
+
+
 def results(model: EEGPTModel, stream: list[Tick]) -> list[bytes]:
     """Everything that the model says, bit for bit."""
     said = []
     for tick in stream:
         model.ingest(tick)
-        p, reason = model.decode()
-        made = model.forecast()
-        said.append(p.tobytes() + reason.encode() + b"".join(made[k].tobytes() for k in made))
+        said.append(told(model))
     return said
 
 
@@ -68,6 +73,29 @@ def test_forecasts_have_their_shapes_and_units(published: Literal["direct", "rol
         assert forecast.shape == (250, len(ELECTRODES))
         assert forecast.dtype == np.float32
         assert np.isfinite(forecast).all()
+
+
+def test_intervals_lie_around_the_published_forecast() -> None:
+    model, out = make(), without("Cz")
+    for tick in stream():
+        model.ingest(replace(tick, good=out))
+        mean = model.forecast()["direct"]
+    narrow, wide = model.interval(0.5), model.interval(0.9)
+    assert narrow is not None
+    assert wide is not None
+    kept = np.flatnonzero(out)
+    assert (wide[0][:, kept] < narrow[0][:, kept]).all()
+    assert (narrow[1][:, kept] < wide[1][:, kept]).all()
+    np.testing.assert_allclose(((narrow[0] + narrow[1]) / 2)[:, kept], mean[:, kept], atol=1e-3)
+    assert np.isnan(wide[0][:, ~out]).all()
+
+
+def test_what_is_rolled_out_has_no_intervals() -> None:
+    model = make("rollout")
+    for tick in stream():
+        model.ingest(tick)
+        model.forecast()
+    assert model.interval(0.9) is None
 
 
 def test_states_equal_the_offline_encoder() -> None:
@@ -155,10 +183,7 @@ def test_the_forecast_outlives_the_ring() -> None:
         for array in (view, mean, scale):
             array[:] = np.nan
         good[:] = False
-        p, reason = model.decode()
-        made = model.forecast()
-        parts = b"".join(made[k].tobytes() for k in made)
-        assert p.tobytes() + reason.encode() + parts == said
+        assert told(model) == said
 
 
 def test_left_out_electrodes_are_nan_and_leave_the_others_alone() -> None:
@@ -264,6 +289,42 @@ def test_without_classes_there_is_no_decode_head() -> None:
     p, reason = model.decode()
     assert len(p) == 0
     assert reason == "the model has no decode head"
+
+
+def test_an_electrode_without_a_place_is_forecast_by_ar() -> None:
+    electrodes = ("C3", "LAH3", "C4", "CP3", "EEG 5")
+    model = make(electrodes=electrodes)
+    for tick in stream(30.0):
+        model.ingest(tick)
+    made = model.forecast()
+    assert np.isfinite(made["ar"]).all()
+    for i, name in enumerate(electrodes):
+        same = np.array_equal(made["direct"][:, i], made["ar"][:, i])
+        assert same == (name in ("LAH3", "EEG 5")), name
+
+
+def test_a_network_of_the_papers_flavour_rolls_its_forecast_out() -> None:
+    network = paper(classes=HANDS)
+    model = EEGPTModel(Checkpoint.of(network, {"ridge": ridge_weight(256)}), ELECTRODES)
+    assert model.published == "rollout"
+    x = signal(0, 8.0, len(ELECTRODES))
+    windows = []
+    for index, stop in enumerate(range(256, len(x) + 1, 32)):
+        mean, scale = np.full(5, 1.0, np.float32), np.full(5, 30.0, np.float32)
+        tick = Tick(index, index, x[:stop], mean, scale, ALL)
+        model.ingest(tick)
+        windows.append(token_window(tick.history, mean, scale, 256).T)
+    ids = torch.tensor([[40, 42, 44, 51, 5]])
+    whole = torch.from_numpy(np.stack(windows, 1))[None]
+    with torch.inference_mode():
+        newest = torch.tensor([whole.shape[2] - 1])
+        states, read = network.encode_both(whole, ids, newest)
+        first = network.step_head.new(states[0, :, -1]).T.numpy() * 30.0 + 1.0
+        assert network.teg is not None
+        logits = network.teg(read[:, :, 0], ids, torch.from_numpy(ALL)[None])
+    np.testing.assert_allclose(model.forecast()["rollout"][:32], first, atol=1e-3)
+    np.testing.assert_allclose(model.decode()[0], logits.softmax(-1)[0], atol=1e-5)
+    assert model.forecast()["rollout"].shape == (256, len(ELECTRODES))
 
 
 def test_electrodes_that_training_never_saw_share_the_generic_token() -> None:

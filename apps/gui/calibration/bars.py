@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.widgets.card import ElidedLabel
+from rtbci.apps.texts import t
 
 BYTES_A_ROW = 4
 """Of each channel, in the recording; times and counters add about as much as two channels."""

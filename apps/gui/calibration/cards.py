@@ -16,10 +16,10 @@ from PySide6.QtWidgets import (
 )
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.guided import Action, PathStep, Say
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.chart import Painted, pen
+from rtbci.apps.texts import t
 
 ROW_PX = 48
 WORDS_PX = 840

@@ -8,10 +8,10 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.trials import Fate, TrialMark
 from rtbci.apps.gui.view_models.verdict import CurveLine, Row
 from rtbci.apps.gui.widgets.chart import Axes, Chart, Painted, pen
+from rtbci.apps.texts import t
 
 ARROWS = {
     "left_hand": "←",

@@ -9,6 +9,7 @@ simulator.  What a screen adds (its own latency, about a frame) is measured with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,13 @@ from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtGui import QPaintEvent
 
 from rtbci.apps.gui.calibration.cue_screen import CueScreen
-from rtbci.apps.gui.calibration.engine import starter
+from rtbci.apps.gui.calibration.engine import run_settings, starter
 from rtbci.apps.gui.calibration.presenter import QtPresenter
-from rtbci.apps.gui.calibration.running import Happening, Runner, run_settings
+from rtbci.apps.gui.calibration.running import Happening, Runner
 from rtbci.apps.gui.calibration.store import Plan
 from rtbci.apps.gui.calibration.window import FAST_MS
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.guided import Part
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol import machine
 from rtbci.calibration.protocol.config import (
     BlockConfig,
@@ -36,7 +37,8 @@ from rtbci.calibration.protocol.config import (
 from rtbci.calibration.protocol.plan import Kind
 from rtbci.clock import Clock, MonotonicClock
 from rtbci.config import SessionConfig
-from rtbci.errors import RtbciError
+from rtbci.errors import BadInputError, RtbciError
+from rtbci.live.view import View
 from rtbci.recording.reader import open_recording
 
 TIMING = TrialTiming(fixation_s=0.08, cue_s=0.12, imagery_s=0.06, rest_s=(0.05, 0.12))
@@ -125,11 +127,11 @@ class WatchedScreen(CueScreen):
         self._was_on = self.patch_is_on
 
 
-def protocol(cues: int) -> ProtocolConfig:
+def protocol(cues: int, timing: TrialTiming = TIMING) -> ProtocolConfig:
     """A block of that many cues, half of them of each class."""
     each = max(1, cues // 2)
     blocks = BlockConfig(count=1, trials=each, break_s=0.05)
-    return replace(load_protocol("graz-2"), instructions=(), trial=TIMING, blocks=blocks)
+    return replace(load_protocol("graz-2"), instructions=(), trial=timing, blocks=blocks)
 
 
 def measure_cues(cues: int, folder: Path, *, full_screen: bool = True) -> CueTiming:
@@ -147,27 +149,73 @@ def measure_cues(cues: int, folder: Path, *, full_screen: bool = True) -> CueTim
     RtbciError
         Where the engine ends before its time.
     """
-    clock = MonotonicClock()
-    presenter = QtPresenter(full_screen=full_screen, beep=lambda: None)
-    screen = presenter.cues = WatchedScreen(clock)
-    presenter.classes = ("left_hand", "right_hand")
-    config = protocol(cues)
-    runner = Runner(starter(lambda: ()), presenter, clock)
+    config, screen = protocol(cues, TIMING), WatchedScreen(MonotonicClock())
     plan = Plan("bench", montage="C3,Cz,C4")
+    recording = show_cues(screen, config, plan, folder, full_screen=full_screen)
+    return _compare(recording, config, screen.ends, frame_s(screen))
+
+
+def show_cues(
+    screen: CueScreen,
+    config: ProtocolConfig,
+    plan: Plan,
+    folder: Path,
+    *,
+    full_screen: bool = True,
+    check: Callable[[View], str] = lambda _: "",
+) -> Path:
+    """Show a protocol's cues on a real window, beside an engine of its own; gives its recording.
+
+    Parameters
+    ----------
+    screen : CueScreen
+        Is closed at the end.
+    config : ProtocolConfig
+    plan : Plan
+        With the source.
+    folder : Path
+        For the recording.
+    full_screen : bool
+    check : callable
+        Says what is wrong with the source, once it is open; empty where nothing is.
+
+    Raises
+    ------
+    RtbciError
+        Where the engine ends before its time, or the user does.
+    BadInputError
+        With what ``check`` has said.
+    """
+    presenter = QtPresenter(full_screen=full_screen, beep=lambda: None)
+    presenter.cues = screen
+    presenter.classes = config.classes
+    runner = Runner(starter(lambda: ()), presenter, MonotonicClock())
     runner.connect(run_settings(plan, config, record=folder, profile=None, config=SessionConfig()))
-    loop, failed = QEventLoop(), ""
+    loop = QEventLoop()
+    wrong: list[RtbciError] = []
+
+    def end(why: RtbciError | None) -> None:
+        wrong.extend([why] if why is not None else [])
+        loop.quit()
+
+    def begin() -> None:
+        engine = runner.state.engine
+        said = check(engine.view) if engine is not None and engine.view is not None else ""
+        if said:
+            end(BadInputError(said))
+        else:
+            runner.show(Part.BLOCK, config, plan.subject, SEED)
 
     def tick() -> None:
-        nonlocal failed
         for told in runner.tick():
             if told.what is Happening.STARTED:
-                runner.show(Part.BLOCK, config, plan.subject, SEED)
+                begin()
             elif told.what is Happening.OVER:
                 runner.finish()
             elif told.what in (Happening.ENDED, Happening.FAILED):
-                failed = told.words if told.what is Happening.FAILED else ""
-                loop.quit()
+                end(RtbciError(told.words) if told.what is Happening.FAILED else None)
 
+    screen.asked.connect(lambda _: end(RtbciError(t("timing.stopped"))))
     presenter.cover(screen)
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -175,11 +223,18 @@ def measure_cues(cues: int, folder: Path, *, full_screen: bool = True) -> CueTim
     timer.start(FAST_MS)
     loop.exec()
     timer.stop()
-    rate = screen.screen().refreshRate() or USUAL_HZ
+    engine = runner.drop()
+    if engine is not None:
+        engine.wait()
     screen.close_for_good()
-    if failed:
-        raise RtbciError(failed)
-    return _compare(Path(runner.recording), config, screen.ends, 1.0 / rate)
+    if wrong:
+        raise wrong[0]
+    return Path(runner.recording)
+
+
+def frame_s(screen: CueScreen) -> float:
+    """How long the screen shows a frame, seconds."""
+    return 1.0 / (screen.screen().refreshRate() or USUAL_HZ)
 
 
 def _compare(

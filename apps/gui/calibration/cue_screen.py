@@ -15,12 +15,12 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QColor, QFont, QKeyEvent, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.colours import DARK, class_role
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.feedback import position, shares
 from rtbci.apps.gui.view_models.guided import Part
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.machine import Phase
 from rtbci.calibration.protocol.plan import Kind
 

@@ -10,19 +10,28 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rtbci.apps import window_session
-from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.calibration.store import Plan
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.apps.window_session import DetachedEngine
+from rtbci.calibration.protocol.config import ProtocolConfig
+from rtbci.calibration.protocol.rehearsal import class_map
+from rtbci.config import SessionConfig
 from rtbci.errors import BadInputError, RtbciError
 from rtbci.live import registry
 from rtbci.live.control import SessionLink, end_session
 from rtbci.live.reader import LiveView
 from rtbci.live.view import View
 
+TASK = "calibration"
+MODEL = "ar"
+"""Forecasts are no part of a calibration, and this model costs least."""
+STATUS_S = 0.1
 ENDS = ("summary", "error")
 """Events after which there are no more."""
 LOST_S = 2.0
@@ -164,3 +173,39 @@ def starter(recordings: Callable[[], Sequence[str]]) -> Callable[[RunSettings], 
         return last[0]
 
     return start
+
+
+def run_settings(
+    plan: Plan,
+    block: ProtocolConfig,
+    *,
+    record: Path,
+    profile: Path | None,
+    config: SessionConfig,
+) -> RunSettings:
+    """Settings of an engine.
+
+    Parameters
+    ----------
+    plan : Plan
+    block : ProtocolConfig
+        Whose classes are cued.
+    record : Path
+    profile : Path | None
+        What decodes; nothing does where None.
+    config : SessionConfig
+    """
+    labels = class_map((block,))
+    return RunSettings(
+        source=replace(plan.source, scripted=False),
+        session=config,
+        montage=plan.montage,
+        classes=",".join(f"{k}={v}" for k, v in labels.items()),
+        subject=plan.subject,
+        profile=None if profile is None else str(profile),
+        decodes=profile is not None,
+        task=TASK,
+        model=MODEL,
+        record=str(record),
+        status_s=STATUS_S,
+    )

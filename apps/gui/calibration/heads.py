@@ -1,8 +1,6 @@
-"""Heads seen from above: the decoder's pattern, and how good each electrode is."""
+"""A head seen from above with the decoder's pattern."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -10,7 +8,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QWidget
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.widgets.chart import LABEL_PX, Painted, pen
+from rtbci.apps.gui.widgets.chart import Painted, pen
 from rtbci.apps.gui.widgets.colours import image
 from rtbci.apps.gui.widgets.scalp_map import flat_places
 
@@ -18,8 +16,6 @@ GRID = 120
 """Points of the pattern's image along a side."""
 WIDTH = 0.17
 """Of an electrode's glow, in radii of the head."""
-NAMED = 32
-"""Of more electrodes than this only those with something wrong are named."""
 
 
 class Head(Painted):
@@ -51,49 +47,6 @@ class Head(Painted):
     def electrodes(self, painter: QPainter, centre: QPointF, radius: float) -> None:
         """Paint the electrodes."""
         raise NotImplementedError
-
-
-class QualityHead(Head):
-    """Electrodes by name: good, noisy, left out; none of it where there is no signal yet."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._grades: dict[str, str] = {}
-
-    def show_grades(self, grades: Mapping[str, str]) -> None:
-        """Show each electrode's grade: ``good``, ``fair``, ``bad``, or empty for not known."""
-        if grades == self._grades:
-            return
-        self._grades = dict(grades)
-        said = ", ".join(f"{name}: {grade or '?'}" for name, grade in grades.items())
-        self.setAccessibleDescription(said)
-        self.update()
-
-    def electrodes(self, painter: QPainter, centre: QPointF, radius: float) -> None:
-        """Paint a disc for each, its name inside where there is room."""
-        colours = theme.palette()
-        names = tuple(self._grades)
-        if not names:
-            return
-        size = radius * min(0.125, 0.62 / np.sqrt(len(names)))
-        font = theme.font(LABEL_PX)
-        font.setPixelSize(max(7, round(0.8 * size)))
-        painter.setFont(font)
-        for name, (x, y) in zip(names, flat_places(names), strict=True):
-            if not np.isfinite(x):
-                continue
-            grade = self._grades[name]
-            colour = {"good": colours.good, "fair": colours.fair, "bad": colours.bad}.get(
-                grade, colours.secondary
-            )
-            at = QPointF(centre.x() + 0.92 * radius * x, centre.y() - 0.92 * radius * y)
-            painter.setBrush(theme.colour(colour, 0.18 if grade != "bad" else 0.5))
-            painter.setPen(pen(colour, 1.6))
-            painter.drawEllipse(at, size, size)
-            if len(names) <= NAMED or grade in ("fair", "bad"):
-                painter.setPen(QColor(colours.text))
-                box = QRectF(at.x() - 2 * size, at.y() - size, 4 * size, 2 * size)
-                painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), name)
 
 
 class PatternMap(Head):

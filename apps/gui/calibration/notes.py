@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtbci.apps.conductor_core import Shown
+from rtbci.apps.conductor_state import Shown
 from rtbci.apps.gui.calibration.store import BlockDone, GuidedState, TrialShown
-from rtbci.apps.gui.texts import t
-from rtbci.apps.gui.view_models.guided import Part
+from rtbci.apps.gui.view_models.guided import PARTS, Part
 from rtbci.apps.gui.view_models.reads import find_card
 from rtbci.apps.gui.view_models.results import findings_of
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.plan import Kind
+from rtbci.calibration.signal.learned import Learned
+from rtbci.config import from_dict
 
 
 def known_since(subject: str) -> str:
     """Date of a subject's profile; empty where there is none."""
     card = find_card(subject)
     return "" if card is None else str(card.get("created", ""))[:10]
+
+
+def learned_of(state: GuidedState) -> Learned | None:
+    """What the session's signal check has shown of eyes and muscle; None where none has."""
+    told = state.answers.get("learned")
+    return None if told is None else from_dict(Learned, told, "learned")
 
 
 def take_score(state: GuidedState, answer: dict[str, Any]) -> None:
@@ -43,7 +51,7 @@ def tuned_words(answer: dict[str, Any]) -> dict[str, Any]:
 
 def shown_trials(shown: list[Shown]) -> tuple[TrialShown, ...]:
     """Trials as they are kept: those whose cue was shown, in order of time."""
-    made = [TrialShown(s.label, s.cue, s.repeated) for s in shown if s.cue is not None]
+    made = [TrialShown(s.label, s.cue, s.repeated, s.why) for s in shown if s.cue is not None]
     return tuple(sorted(made, key=lambda trial: trial.time))
 
 
@@ -56,6 +64,13 @@ def stands_at(state: GuidedState) -> Part:
     if Part.FEEDBACK.value not in done:
         return Part.BLOCK
     return Part.SAVE if Part.NO_CONTROL.value in done else Part.NO_CONTROL
+
+
+def step_after(part: Part, state: GuidedState) -> Part:
+    """Which step comes after one."""
+    if part is Part.CHECK and Part.PRACTICE.value in state.done:
+        return Part.BLOCK
+    return PARTS[min(PARTS.index(part) + 1, len(PARTS) - 1)]
 
 
 def prompt(kind: Kind, label: str) -> str:

@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +17,10 @@ from rtbci.apps.gui.calibration.engine import SessionEngine, starter
 from rtbci.apps.gui.calibration.presenter import QtPresenter
 from rtbci.apps.gui.calibration.protocols import Protocols, protocols_of
 from rtbci.apps.gui.calibration.session import GuidedSession
-from rtbci.apps.gui.calibration.store import GuidedState, Plan, find_state, session_folder
+from rtbci.apps.gui.calibration.store import Plan, find_state, new_state, session_folder
 from rtbci.apps.gui.calibration.window import CalibrationWindow
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.theme import fit
-from rtbci.apps.settings import SourceSettings
+from rtbci.apps.texts import t
 from rtbci.clock import MonotonicClock
 from rtbci.config import SessionConfig
 from rtbci.errors import RtbciError
@@ -76,8 +76,11 @@ def make_window(
     config: SessionConfig | None = None,
     presenter: QtPresenter | None = None,
     make_protocols: Callable[[Plan], Protocols] = protocols_of,
+    closed: Callable[[], None] = lambda: None,
 ) -> CalibrationWindow:
     """Make the window; the session of that subject beside these recordings is taken up again.
+
+    ``closed`` is told when the window has closed.
 
     Raises
     ------
@@ -85,7 +88,9 @@ def make_window(
         Where the protocol can't be used, or what was left of a session is damaged.
     """
     folder = session_folder(record, plan.subject)
-    state = find_state(folder) or GuidedState(plan)
+    state = find_state(folder) or new_state(plan)
+    if not plan.source.simulated:  # a board may have another port than when it was closed
+        state.plan = replace(state.plan, source=plan.source)
     presenter = presenter or QtPresenter()
     session: GuidedSession
 
@@ -104,12 +109,4 @@ def make_window(
         make_protocols=make_protocols,
         config=config,
     )
-    return CalibrationWindow(session, presenter, source_words(state.plan.source))
-
-
-def source_words(source: SourceSettings) -> str:
-    """A source as people read it."""
-    if source.simulated:
-        return "simulator"
-    port = f" on {source.serial_port}" if source.serial_port else ""
-    return f"{source.name}{port}"
+    return CalibrationWindow(session, presenter, closed)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -23,7 +24,6 @@ from rtbci.apps.gui.calibration.charts import LearningCurve, TrialStrip
 from rtbci.apps.gui.calibration.live_traces import LiveTraces
 from rtbci.apps.gui.calibration.pictures import ClassShares, TrialPicture
 from rtbci.apps.gui.calibration.store import BlockDone, Plan
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.feedback import shares
 from rtbci.apps.gui.view_models.results import findings_of
 from rtbci.apps.gui.view_models.trials import Fate, count_words, trial_marks
@@ -34,10 +34,13 @@ from rtbci.apps.gui.view_models.verdict import (
     interval,
     reads,
 )
-from rtbci.apps.gui.widgets.card import Card
+from rtbci.apps.gui.widgets.card import Card, ElidedLabel
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.config import ProtocolConfig, protocol_names
 from rtbci.live.view import View
 
+SET_UP = ("source", "montage", "impedance")
+"""Rows of the plan that have a page of their own."""
 BUILT_IN = tuple(name for name in protocol_names() if name.startswith("graz"))
 
 
@@ -90,12 +93,16 @@ class SubjectPage(Page):
 
     changed = Signal(object)
     """The new :class:`Plan`."""
+    asked = Signal(str)
+    """``source``, ``montage`` or ``impedance`` is to be set up."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._card = Card(t("calibration.subject.heading"), t("calibration.subject.sub"))
         self._plan: Plan | None = None
-        self._subject, self._source = QLabel(), QLabel()
+        self._subject, self._source = QLabel(), ElidedLabel("")
+        self._montage, self._contacts = ElidedLabel(""), ElidedLabel("")
+        self.buttons: dict[str, QPushButton] = {}
         self.protocol, self.blocks, self.trials = QComboBox(), QSpinBox(), QSpinBox()
         self.tones = QCheckBox(t("calibration.subject.tones"))
         self.blocks.setRange(1, 12)
@@ -104,6 +111,8 @@ class SubjectPage(Page):
         rows: tuple[tuple[str, QWidget], ...] = (
             ("subject", self._subject),
             ("source", self._source),
+            ("montage", self._montage),
+            ("impedance", self._contacts),
             ("protocol", self.protocol),
             ("blocks", self.blocks),
             ("trials", self.trials),
@@ -116,8 +125,14 @@ class SubjectPage(Page):
             widget.setFixedWidth(theme.px(260))
             self._form.addWidget(label, i, 0)
             self._form.addWidget(widget, i, 1)
+            if name in SET_UP:
+                button = QPushButton(t(f"calibration.subject.{name}_change"))
+                button.setToolTip(t(f"calibration.subject.{name}_tip"))
+                button.clicked.connect(lambda _=False, what=name: self.asked.emit(what))
+                self._form.addWidget(button, i, 2)
+                self.buttons[name] = button
         self._form.addWidget(self.tones, len(rows), 1)
-        self._form.setColumnStretch(2, 1)
+        self._form.setColumnStretch(3, 1)
         self._form.setHorizontalSpacing(theme.px(24))
         self._form.setVerticalSpacing(theme.px(10))
         self._card.body.addLayout(self._form)
@@ -128,8 +143,10 @@ class SubjectPage(Page):
         self.trials.valueChanged.connect(self._tell)
         self.tones.toggled.connect(self._tell)
 
-    def show_plan(self, plan: Plan, source: str, titles: Mapping[str, str]) -> None:
-        """Show a plan; ``titles`` are those of the protocols."""
+    def show_plan(self, plan: Plan, source: str, titles: Mapping[str, str], contacts: str) -> None:
+        """Show a plan; ``titles`` are those of the protocols, ``contacts`` what was measured."""
+        self._contacts.set_text(contacts)
+        self.buttons["impedance"].setEnabled(plan.source.measures_impedance)
         if plan == self._plan:
             return
         self._plan = None  # what is set here is no change of the user's
@@ -139,7 +156,8 @@ class SubjectPage(Page):
             self.protocol.addItem(titles.get(name, name), name)
         self.protocol.setCurrentIndex(names.index(plan.protocol))
         self._subject.setText(plan.subject)
-        self._source.setText(source)
+        self._source.set_text(source)
+        self._montage.set_text(plan.montage or t("calibration.subject.montage_own"))
         self.blocks.setValue(plan.blocks)
         self.trials.setValue(plan.trials)
         self.tones.setChecked(plan.tones)

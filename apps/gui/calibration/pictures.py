@@ -7,8 +7,8 @@ from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QWidget
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.widgets.chart import Painted, pen
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.config import ProtocolConfig
 
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication, QScreen
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.gui.calibration.cue_screen import CueScreen
 from rtbci.apps.gui.view_models.guided import Part
 from rtbci.calibration.protocol.plan import Kind

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 
 from rtbci.apps.gui.calibration.store import Plan
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.guided import Part
 from rtbci.apps.gui.view_models.reads import find_card
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.config import BlockConfig, ProtocolConfig, check, load_protocol
 
 PRACTICE_TRIALS = 6

@@ -7,29 +7,26 @@ what the session must know of ---> :class:`Told`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Protocol
 
-from rtbci.apps.conductor_core import Conduct, Stage
-from rtbci.apps.gui.calibration.store import Plan
-from rtbci.apps.gui.texts import t
+from rtbci.apps.conductor_core import Conduct
+from rtbci.apps.conductor_state import Stage
+from rtbci.apps.gui.calibration.eyes import EyeWatch
 from rtbci.apps.gui.view_models.feedback import winner
 from rtbci.apps.gui.view_models.guided import Part
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.apps.view import describe
-from rtbci.calibration.protocol.config import ProtocolConfig
+from rtbci.calibration.protocol.config import RELAX, ProtocolConfig
+from rtbci.calibration.protocol.machine import STOPPED
 from rtbci.calibration.protocol.plan import Kind
-from rtbci.calibration.protocol.rehearsal import class_map
+from rtbci.calibration.signal.learned import Learned
+from rtbci.classes import parse_classes
 from rtbci.clock import Clock
-from rtbci.config import SessionConfig
 from rtbci.live.view import View
-
-TASK = "calibration"
-MODEL = "ar"
-"""Forecasts are no part of a calibration, and this model costs least."""
-STATUS_S = 0.1
+from rtbci.types import CUE_ORIGIN
 
 
 class Engine(Protocol):
@@ -112,9 +109,14 @@ class RunnerState:
     part : Part
         Whose that is.
     begun : float
-        When that began.
+        When that began; 0 before anything was shown.
     hits, trials : int
         Of a feedback run.
+    eyes : EyeWatch
+        On that engine's signal.
+    cue_s : float | None
+        When the cue of a trial was shown that has not ended yet, seconds of the session; None
+        where no trial runs.
     """
 
     engine: Engine | None = None
@@ -126,6 +128,8 @@ class RunnerState:
     begun: float = 0.0
     hits: int = 0
     trials: int = 0
+    eyes: EyeWatch = field(default_factory=EyeWatch)
+    cue_s: float | None = None
 
 
 class Runner:
@@ -156,6 +160,7 @@ class Runner:
         self.state = RunnerState()
         self.status: dict[str, Any] = {}
         self.recording = ""
+        self._classes: tuple[str, ...] = ()
 
     def runs(self, *, decodes: bool) -> bool:
         """Whether an engine of that kind gives rows."""
@@ -166,6 +171,7 @@ class Runner:
         """Start an engine in place of the one that there is."""
         self.drop()
         self.state.engine, self.state.decodes = self._start(settings), settings.decodes
+        self._classes = () if settings.classes is None else tuple(parse_classes(settings.classes))
 
     def drop(self) -> Engine | None:
         """Let the engine end, whatever it does; gives it, so that one can wait for it."""
@@ -174,6 +180,10 @@ class Runner:
         if engine is not None:
             engine.close()
         return engine
+
+    def learn_eyes(self, learned: Learned | None) -> None:
+        """Take what a signal check has shown of the eyes."""
+        self.state.eyes = EyeWatch(learned)
 
     def finish(self) -> None:
         """Ask the engine to end; it is told when it has."""
@@ -225,6 +235,9 @@ class Runner:
             if s.conduct is not None:
                 s.conduct.hear(event, now)
             told += self._hear(event)
+        self._watch()
+        if s.begun == 0.0 and s.cue_s is not None:
+            self._void()
         conduct = self.state.conduct
         if conduct is None:
             return told
@@ -237,6 +250,28 @@ class Runner:
             s.conduct = None
             told.append(Told(Happening.OVER, conduct=conduct))
         return told
+
+    def _watch(self) -> None:
+        """Let a trial come again in which the eyes went with the cue."""
+        s = self.state
+        view = None if s.engine is None else s.engine.view
+        if view is None or not s.started:
+            return
+        for time in s.eyes.take(view):
+            if s.conduct is not None and s.part is Part.BLOCK:
+                s.conduct.eyes(time)
+
+    def _void(self) -> None:
+        """A window was killed in the middle of a trial: that trial does not count."""
+        s = self.state
+        view, cue_s, s.cue_s = None if s.engine is None else s.engine.view, s.cue_s, None
+        if view is None or view.info.begun is None or cue_s is None:
+            return
+        cue, now = view.info.begun + cue_s, self._clock.now()
+        for label, time in ((RELAX, now), (STOPPED, cue)):
+            duration = now - cue if label == STOPPED else 0.0
+            mark = {"command": "mark", "label": label, "time": time, "duration": duration}
+            self.send({**mark, "origin": CUE_ORIGIN})
 
     def break_off(self) -> Conduct | None:
         """Stop what is shown, at once; gives it."""
@@ -252,6 +287,8 @@ class Runner:
         s, kind = self.state, event["event"]
         if kind == "status":
             self.status = event
+        elif kind == "marker" and event["origin"] == CUE_ORIGIN:
+            self._follow(str(event["label"]), float(event["t_s"]))
         elif kind == "started":
             s.started, self.recording = True, event["recording"] or ""
             return [Told(Happening.STARTED)]
@@ -267,6 +304,13 @@ class Runner:
             return [Told(Happening.ENDED if asked else Happening.FAILED, why, conduct)]
         return []
 
+    def _follow(self, label: str, time_s: float) -> None:
+        """Know whether a trial runs, by the markers that the engine has taken."""
+        if label in self._classes:
+            self.state.cue_s = time_s
+        elif label == RELAX:
+            self.state.cue_s = None
+
     def _judge(self, conduct: Conduct) -> None:
         """Count whether the cursor was where it should be when a trial of feedback ended."""
         s, phase = self.state, conduct.stage.phase
@@ -278,39 +322,3 @@ class Runner:
         decode = self.status.get("decode")
         classes = tuple(decode["classes"]) if decode else ()
         s.hits += winner(decode, classes) == phase.done[-1]
-
-
-def run_settings(
-    plan: Plan,
-    block: ProtocolConfig,
-    *,
-    record: Path,
-    profile: Path | None,
-    config: SessionConfig,
-) -> RunSettings:
-    """Settings of an engine.
-
-    Parameters
-    ----------
-    plan : Plan
-    block : ProtocolConfig
-        Whose classes are cued.
-    record : Path
-    profile : Path | None
-        What decodes; nothing does where None.
-    config : SessionConfig
-    """
-    labels = class_map((block,))
-    return RunSettings(
-        source=replace(plan.source, scripted=False),
-        session=config,
-        montage=plan.montage,
-        classes=",".join(f"{k}={v}" for k, v in labels.items()),
-        subject=plan.subject,
-        profile=None if profile is None else str(profile),
-        decodes=profile is not None,
-        task=TASK,
-        model=MODEL,
-        record=str(record),
-        status_s=STATUS_S,
-    )

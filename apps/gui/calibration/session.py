@@ -17,13 +17,16 @@ from typing import Any
 
 from rtbci.apps.calibration_score import Job, Worker
 from rtbci.apps.conductor_core import Conduct
+from rtbci.apps.gui.calibration.engine import run_settings
 from rtbci.apps.gui.calibration.notes import (
     block_note,
     check_note,
     known_since,
+    learned_of,
     prompt,
     shown_trials,
     stands_at,
+    step_after,
     take_score,
     tuned_words,
 )
@@ -34,20 +37,20 @@ from rtbci.apps.gui.calibration.running import (
     Presenter,
     Runner,
     Told,
-    run_settings,
 )
 from rtbci.apps.gui.calibration.store import (
     BlockDone,
     GuidedState,
     Plan,
+    new_state,
     profiles_folder,
     save_state,
     set_aside,
 )
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.calibration import step_key
-from rtbci.apps.gui.view_models.guided import IN_WINDOW, PARTS, Now, Part, Stand
+from rtbci.apps.gui.view_models.guided import IN_WINDOW, Now, Part, Stand
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.plan import Kind
 from rtbci.clock import Clock
 from rtbci.config import SessionConfig
@@ -188,6 +191,8 @@ class GuidedSession:
         told = state.feedback if runner.state.decodes else state.recordings
         if runner.recording and runner.recording not in told:
             told.append(runner.recording)
+        if (found := self.state.answers.get("impedance")) is not None:
+            runner.send({"command": "note", "kind": "impedance", "values": found})
         self._keep()
         part, self._pending = self._pending, None
         if part is Part.RECHECK:  # no calibration: its cues are not fitted to
@@ -239,7 +244,7 @@ class GuidedSession:
         elif what in ("skip", "next"):
             if what == "skip":
                 self._complete(part, t("calibration.path.skipped"))
-            self.now = replace(self.now, part=self._after(part), stand=Stand.READY)
+            self.now = replace(self.now, part=step_after(part, self.state), stand=Stand.READY)
         elif what in ("feedback", "check", "end"):
             target = {"feedback": Part.FEEDBACK, "check": Part.CHECK, "end": Part.SAVE}[what]
             self.now = replace(self.now, part=target, stand=Stand.READY)
@@ -265,6 +270,11 @@ class GuidedSession:
         self.state.plan = plan
         self.state.answers["classes"] = list(self.classes)
 
+    def take_impedance(self, found: dict[str, Any]) -> None:
+        """Keep what an impedance check has found; the session's recording says it, too."""
+        self.state.answers["impedance"] = found
+        self._keep()
+
     def say_problem(self, problem: str) -> None:
         """Say what could not be done."""
         self.now = replace(self.now, problem=problem)
@@ -286,11 +296,11 @@ class GuidedSession:
             if self.state.answers.get("report") is None:
                 raise BadInputError(t("calibration.say.nothing_to_save"))
             self._runner.drop()
-            self._work("save", [])
+            self._work("save", self.state.recordings)
             return
         if part is Part.SUBJECT:
             self._complete(part, self.state.plan.subject)
-            self.now = replace(self.now, part=Part.CHECK)
+            self.now = replace(self.now, part=stands_at(self.state))
         decodes = part in WITH_DECODER
         if decodes and self.state.answers.get("report") is None:
             raise BadInputError(t("calibration.say.no_decoder"))
@@ -308,6 +318,7 @@ class GuidedSession:
                 config=self._config,
             )
         )
+        self._runner.learn_eyes(learned_of(self.state))
         self._pending = part if part in SHOWN else None
         self.now = replace(self.now, stand=Stand.STARTING)
 
@@ -346,17 +357,11 @@ class GuidedSession:
             self._complete(part, t.plural("calibration.path.trials", len(trials)))
             self.now = replace(self.now, part=Part.BLOCK, stand=Stand.READY)
         else:
-            self._fed_back()
-
-    def _fed_back(self) -> None:
-        hits, trials = self.now.hits, self.now.trials
-        self.state.answers["feedback"] = {
-            "hits": hits,
-            "trials": trials,
-            "tone": "good" if 2 * hits > trials else "fair",
-        }
-        self._complete(Part.FEEDBACK, t("calibration.path.hits", hits=hits, trials=trials))
-        self.now = replace(self.now, stand=Stand.RESULT)
+            told = {"hits": self.now.hits, "trials": self.now.trials}
+            tone = "good" if 2 * told["hits"] > told["trials"] else "fair"
+            self.state.answers["feedback"] = {**told, "tone": tone}
+            self._complete(Part.FEEDBACK, t("calibration.path.hits", **told))
+            self.now = replace(self.now, stand=Stand.RESULT)
 
     def _over(self, begun: float) -> None:
         """Nothing is shown any more."""
@@ -408,6 +413,8 @@ class GuidedSession:
         elif job == "check":
             self._complete(Part.CHECK, check_note(answer))
             self.state.answers["check"] = answer
+            self.state.answers["learned"] = answer.pop("learned", None)
+            self._runner.learn_eyes(learned_of(self.state))
         elif job == "recheck":
             self.state.answers["recheck"] = answer
             self._runner.drop()
@@ -419,6 +426,7 @@ class GuidedSession:
             return
         elif job == "save":
             self.state.saved = str(answer["profile"])
+            self.state.answers["save"] = answer
             self._complete(Part.SAVE, "")
         self._keep()
         if waits:
@@ -432,12 +440,6 @@ class GuidedSession:
 
     def _keep(self) -> None:
         save_state(self.state, self.folder)
-
-    def _after(self, part: Part) -> Part:
-        """Which step comes after one."""
-        if part is Part.CHECK and Part.PRACTICE.value in self.state.done:
-            return Part.BLOCK
-        return PARTS[min(PARTS.index(part) + 1, len(PARTS) - 1)]
 
     def _repeat_block(self) -> None:
         """Give the last block again: what there is of it does not count."""
@@ -464,6 +466,6 @@ class GuidedSession:
         """Begin from the beginning; what was recorded stays where it is."""
         self._runner.drop()
         set_aside(self.folder)
-        self.state = GuidedState(self.state.plan)
+        self.state = new_state(self.state.plan)
         self.state.answers["classes"] = list(self.classes)
         self.now = Now(Part.SUBJECT, Stand.READY, known=self._known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.calibration.charts import ControlTable
-from rtbci.apps.gui.calibration.heads import PatternMap, QualityHead
-from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.calibration.heads import PatternMap
 from rtbci.apps.gui.view_models.verdict import choice_lines, control_rows, pattern_values
 from rtbci.apps.gui.widgets.card import Card
+from rtbci.apps.gui.widgets.head_map import HeadMap, Spot
+from rtbci.apps.texts import t
 from rtbci.apps.view import NOISY_SD_UV
-from rtbci.montage import parse_montage
 
 MOST_LINES = 6
 """Electrodes with something wrong that are named below the head."""
@@ -27,7 +27,8 @@ class SignalSide(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._card = Card(t("calibration.signal.heading"), t("calibration.signal.none"))
-        self._head = QualityHead()
+        self._head = HeadMap()
+        self._head.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # a picture only
         self._lines = QLabel()
         self._lines.setWordWrap(True)
         self._lines.setTextFormat(Qt.TextFormat.RichText)
@@ -38,20 +39,30 @@ class SignalSide(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._card)
 
-    def show_montage(self, montage: str | None) -> None:
-        """Show the electrodes before there is a signal."""
-        names = parse_montage(montage) if montage is not None else ()
-        self._head.show_grades(dict.fromkeys(names, ""))
-        self._lines.setText("")
+    def show_montage(self, names: Sequence[str]) -> None:
+        """Show the electrodes before there is a signal; none where the source is to name them."""
+        self._show_head(dict.fromkeys(names, ""), {})
+        self._lines.setText("" if names else t("calibration.signal.unnamed"))
         said = t("calibration.subject.montage_sub", n=len(names)) if names else ""
         self._card.set_sub(said or t("calibration.signal.none"))
+
+    def _show_head(self, grades: Mapping[str, str], wrong: Mapping[str, str]) -> None:
+        colours = theme.palette()
+        if self._head.names != tuple(grades):
+            self._head.set_names(list(grades))
+        self._head.set_spots(
+            {
+                name: Spot(getattr(colours, grade or "secondary"), wrong.get(name, ""))
+                for name, grade in grades.items()
+            }
+        )
 
     def show_status(self, status: Mapping[str, Any]) -> None:
         """Show how good each electrode is now."""
         if not status:
             return
         grades, wrong = grades_of(status)
-        self._head.show_grades(grades)
+        self._show_head(grades, wrong)
         good = sum(grade == "good" for grade in grades.values())
         self._card.set_sub(t("calibration.signal.sub", good=good, all=len(grades)))
         colours = theme.palette()

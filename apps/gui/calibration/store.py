@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rtbci.apps.settings import SourceSettings
+from rtbci.apps.texts import t
 from rtbci.config import from_dict
 from rtbci.errors import BadInputError
 from rtbci.recording.jsontext import write_whole
@@ -47,6 +48,8 @@ class Plan:
         Of order and jitter.
     tones : bool
         Whether a cue is also heard.
+    check : bool
+        Whether the signal is checked before the blocks.
     """
 
     subject: str
@@ -58,6 +61,7 @@ class Plan:
     decoder: str = "auto"
     seed: int = 0
     tones: bool = False
+    check: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,14 @@ class TrialShown:
         When its cue was shown, seconds of the session's clock.
     repeated : bool
         Whether it did not count and came again.
+    why : str
+        ``gap``, ``pause`` or ``eyes``, where it was repeated.
     """
 
     label: str
     time: float
     repeated: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,22 @@ class GuidedState:
     def next_block(self) -> int:
         """Number of the block that would come next."""
         return len(self.counted) + 1
+
+
+def new_state(plan: Plan) -> GuidedState:
+    """A session that is about to begin; a check that is not planned is left out of it."""
+    state = GuidedState(plan)
+    if not plan.check:
+        state.done["check"] = t("calibration.path.skipped")
+    return state
+
+
+def source_words(source: SourceSettings) -> str:
+    """A source as people read it."""
+    if source.simulated:
+        return "simulator"
+    port = f" on {source.serial_port}" if source.serial_port else ""
+    return f"{source.name}{port}"
 
 
 def session_folder(record: Path, subject: str) -> Path:

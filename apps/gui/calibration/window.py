@@ -7,11 +7,13 @@ every few milliseconds while something is shown to the subject, else a few times
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from rtbci.apps.conductor_core import Stage
+from rtbci.apps.conductor_state import Stage
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.calibration.bars import StatusLine, TopBar, recording_words
 from rtbci.apps.gui.calibration.cards import PathCard, SayCard
@@ -25,13 +27,15 @@ from rtbci.apps.gui.calibration.pages import (
 )
 from rtbci.apps.gui.calibration.presenter import QtPresenter
 from rtbci.apps.gui.calibration.session import GuidedSession
+from rtbci.apps.gui.calibration.set_up import SetUp, begin_with, contact_words
 from rtbci.apps.gui.calibration.sides import EvidenceSide, SignalSide
-from rtbci.apps.gui.calibration.store import Plan
-from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.calibration.store import Plan, source_words
 from rtbci.apps.gui.view_models.calibration import path_steps, say
 from rtbci.apps.gui.view_models.guided import Part, Stand
+from rtbci.apps.texts import t
 from rtbci.calibration.protocol.config import load_protocol, protocol_names
 from rtbci.errors import RtbciError
+from rtbci.montage import UNUSED
 
 FAST_MS, SLOW_MS = 4, 50
 PAINT_MS = 100
@@ -51,15 +55,20 @@ class CalibrationWindow(QMainWindow):
     session : GuidedSession
         Which shows its stages by ``presenter``.
     presenter : QtPresenter
-    source : str
-        For people.
+    closed : callable
+        Told when the window has closed.
     """
 
-    def __init__(self, session: GuidedSession, presenter: QtPresenter, source: str) -> None:
+    def __init__(
+        self,
+        session: GuidedSession,
+        presenter: QtPresenter,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__()
         self.session = session
+        self._closed = closed
         self._presenter = presenter
-        self._source = source
         self._titles = {name: load_protocol(name).title for name in protocol_names()}
         self._disk_words = ""
         presenter.cues.asked.connect(self.ask)
@@ -97,6 +106,9 @@ class CalibrationWindow(QMainWindow):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Space and Esc pause, Enter does what is proposed, letters the rest."""
+        if self.set_up.page is not None:
+            super().keyPressEvent(event)
+            return
         actions = self.said.actions
         key = Qt.Key(event.key())
         if event.isAutoRepeat():
@@ -113,7 +125,11 @@ class CalibrationWindow(QMainWindow):
             self.ask(wanted)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        """Keep where the session stands, and stop the engine."""
+        """Keep where the session stands, and stop the engine; a test current is off first."""
+        if not self.set_up.leave():
+            event.ignore()
+            self.set_up.left.connect(self.close)
+            return
         for timer in (self._ticks, self._looks, self._disk):
             timer.stop()
         try:
@@ -121,6 +137,7 @@ class CalibrationWindow(QMainWindow):
         finally:
             self._presenter.cues.close_for_good()
         event.accept()
+        self._closed()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         """Give the middle what it needs."""
@@ -178,7 +195,8 @@ class CalibrationWindow(QMainWindow):
         page = self._pages[Part.PRACTICE if first else now.part]
         self._stack.setCurrentWidget(page)
         if isinstance(page, SubjectPage):
-            page.show_plan(state.plan, self._source, self._titles)
+            source, found = source_words(state.plan.source), state.answers.get("impedance")
+            page.show_plan(state.plan, source, self._titles, contact_words(state.plan, found))
         elif isinstance(page, CheckPage):
             judged = now.stand is Stand.RESULT
             protocols, answers = session.protocols, state.answers
@@ -210,7 +228,8 @@ class CalibrationWindow(QMainWindow):
         if session.status:
             self._signal_side.show_status(session.status)
         else:
-            self._signal_side.show_montage(session.state.plan.montage)
+            names, _ = begin_with(session.state.plan)
+            self._signal_side.show_montage([name for name in names if name != UNUSED])
 
     def _show_bars(self) -> None:
         session = self.session
@@ -221,7 +240,7 @@ class CalibrationWindow(QMainWindow):
         dot = "" if not status else "bad" if status.get("trouble") else "good"
         self._bar.show_session(
             f"{what} · {cue}",
-            str(status.get("source", self._source)),
+            str(status.get("source", source_words(session.state.plan.source))),
             rate or t("calibration.window.no_source"),
             dot,
             running=session.conduct is not None,
@@ -253,7 +272,25 @@ class CalibrationWindow(QMainWindow):
         except RtbciError as err:
             self.session.say_problem(str(err))
 
+    def open_set_up(self, what: str) -> None:
+        """Open the page on which source, montage or contacts are seen to."""
+        if self.session.now.part is Part.SUBJECT and self.session.now.stand is Stand.READY:
+            self.set_up.open(what, self.session.state.plan)
+            self._whole.setCurrentWidget(self.set_up)
+
+    def _back(self) -> None:
+        """Show the path again, where no other page was opened."""
+        if self.set_up.page is None:
+            self._whole.setCurrentIndex(0)
+            self.setFocus()
+        self.refresh()
+
     def _lay_out(self) -> None:
+        self._whole, self.set_up = QStackedWidget(), SetUp()
+        self._whole.setObjectName("window")
+        self.set_up.replanned.connect(self._replan)
+        self.set_up.measured.connect(self.session.take_impedance)
+        self.set_up.left.connect(self._back)
         whole = QWidget()
         whole.setObjectName("window")
         outer = QVBoxLayout(whole)
@@ -267,6 +304,7 @@ class CalibrationWindow(QMainWindow):
         subject, check, practice = SubjectPage(), CheckPage(), PracticePage()
         evidence, feedback, save = EvidencePage(), FeedbackPage(), SavePage()
         subject.changed.connect(self._replan)
+        subject.asked.connect(self.open_set_up)
         self._pages: dict[Part, QWidget] = {
             Part.SUBJECT: subject,
             Part.CHECK: check,
@@ -292,7 +330,9 @@ class CalibrationWindow(QMainWindow):
         outer.addWidget(self._bar)
         outer.addLayout(self._columns, 1)
         outer.addWidget(self._status)
-        self.setCentralWidget(whole)
+        self._whole.addWidget(whole)
+        self._whole.addWidget(self.set_up)
+        self.setCentralWidget(self._whole)
         theme.look.changed.connect(self._space)
         self._space()
 

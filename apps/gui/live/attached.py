@@ -13,9 +13,9 @@ from rtbci.apps.gui.live.panel import Session
 from rtbci.apps.gui.live.renewal import Renewal
 from rtbci.apps.gui.live.window import LiveWindow
 from rtbci.apps.gui.remembered import Remembered
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.session_state import Life
 from rtbci.apps.gui.view_models.update import Update
+from rtbci.apps.texts import t
 from rtbci.apps.window_session import DetachedEngine
 from rtbci.errors import BadInputError, RtbciError
 from rtbci.live.control import SessionLink

@@ -6,11 +6,18 @@ import math
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.decisions import Decision, Tally
 from rtbci.apps.gui.view_models.decode import DecodeModel, Headline
 from rtbci.apps.gui.view_models.reads import Reading, find_reading
@@ -18,6 +25,7 @@ from rtbci.apps.gui.widgets.card import Card, ElidedLabel
 from rtbci.apps.gui.widgets.class_bars import ClassBars
 from rtbci.apps.gui.widgets.evidence_chart import EvidenceChart
 from rtbci.apps.gui.widgets.share_bar import ShareBar
+from rtbci.apps.texts import t
 from rtbci.apps.times import to_a_tenth
 
 HERTZ = 10.0
@@ -122,6 +130,8 @@ class DecodePanel:
         if headline.kind == "nothing":
             key = "waits" if model.classes else "nothing_why"
             return t(f"decode.decode.{key}"), "small"
+        if headline.kind == "over":
+            return t("decode.decode.over_why"), "small"
         if headline.kind == "abstains":
             return headline.reason, "fair"
         if model.flags:
@@ -194,6 +204,13 @@ class ReadsPanel:
             label.setWordWrap(True)
         for part in (self.bar, self.values, self.warning):
             self.widget.body.addWidget(part)
+        self.calibrate = QPushButton(t("decode.reads.calibrate"))
+        self.calibrate.setToolTip(t("decode.reads.calibrate_tip"))
+        self.calibrate.clicked.connect(lambda: session.ask("calibration"))
+        row = QHBoxLayout()
+        row.addWidget(self.calibrate)
+        row.addStretch(1)
+        self.widget.body.addLayout(row)
         self._show(None)
         self.tick()
 
@@ -208,6 +225,7 @@ class ReadsPanel:
     def _show(self, reading: Reading | None) -> None:
         self._shown = reading
         self.bar.setVisible(reading is not None)
+        self.calibrate.setVisible(reading is None)
         self.warning.setVisible(reading is not None and bool(reading.caveat or reading.doubtful))
         if reading is None:
             self.widget.set_sub("")

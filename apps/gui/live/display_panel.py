@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.display_control import display_of
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.display import (
     BANDS,
     LINES_HZ,
@@ -21,6 +20,7 @@ from rtbci.apps.gui.view_models.display import (
     DisplaySettings,
 )
 from rtbci.apps.gui.widgets.card import Card
+from rtbci.apps.texts import t
 
 PAST_S = (None, 0.1, 0.5, 1.0)
 

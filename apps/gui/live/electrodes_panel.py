@@ -8,11 +8,13 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.pages import PAGES
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.quality import Grade, QualityModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.head_map import HeadMap, Spot
+from rtbci.apps.texts import t
 
+LEAST_HEAD_PX = 44
+"""On the smallest screen, with a message above the cards."""
 BUTTONS = ("montage", "impedance", "check")
 
 
@@ -33,7 +35,7 @@ class ElectrodesPanel:
         self.head = HeadMap(session.info.electrodes)
         self.head.setAccessibleName(t("shell.electrodes.heading"))
         self.head.chosen.connect(self.choose)
-        self.head.setMinimumHeight(theme.px(84))
+        self.head.setMinimumHeight(theme.px(LEAST_HEAD_PX))
         self.widget.body.addWidget(self.head, 1)
         row = QHBoxLayout()
         row.setSpacing(theme.px(6))

@@ -16,8 +16,8 @@ from rtbci.apps.gui import theme
 from rtbci.apps.gui.colours import DARK
 from rtbci.apps.gui.live.decode_panels import spoken
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.live_feedback import FeedbackModel
+from rtbci.apps.texts import t
 
 FRAME_MS = 33
 GLIDE = 0.35

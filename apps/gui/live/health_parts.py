@@ -6,12 +6,12 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.health import HealthLine, HealthModel
 from rtbci.apps.gui.view_models.latency import LatencyModel
 from rtbci.apps.gui.view_models.quality import COLUMN_S, COLUMNS, Grade, QualityModel
 from rtbci.apps.gui.widgets.card import Card, ElidedLabel
 from rtbci.apps.gui.widgets.quality_strip import QualityStrip
+from rtbci.apps.texts import t
 
 WORDS = {Grade.GOOD: "good", Grade.FAIR: "fair", Grade.POOR: "poor", Grade.OUT: "out"}
 

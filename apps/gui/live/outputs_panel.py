@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.live_feedback import FEEDBACKS, FeedbackModel
 from rtbci.apps.gui.view_models.outputs import KINDS, OutputLine, Outputs, OutputsModel
 from rtbci.apps.gui.widgets.card import Card, ElidedLabel
+from rtbci.apps.texts import t
 
-TONES = {"sends": "good", "waits": "sub", "stopped": "bad", "uncalibrated": "fair", "off": "sub"}
+TONES = {
+    "sends": "good",
+    "waits": "sub",
+    "stopped": "bad",
+    "uncalibrated": "fair",
+    "muted": "sub",
+    "off": "sub",
+}
+OSC = "127.0.0.1:9000"
+"""Where OSC goes if nobody has said so."""
 
 
 class OutputsPanel:
@@ -39,11 +48,16 @@ class OutputsPanel:
         grid.setVerticalSpacing(theme.px(6))
         grid.setColumnStretch(1, 1)
         self.states: dict[str, QLabel] = {}
+        self.switches: dict[str, QCheckBox] = {}
         self._places: dict[str, ElidedLabel] = {}
         for i, kind in enumerate(KINDS):
             place, state = ElidedLabel("", "sub"), QLabel()
             state.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            grid.addWidget(QLabel(t(f"decode.outputs.{kind}")), i, 0)
+            switch = QCheckBox(t(f"decode.outputs.{kind}"))
+            switch.setToolTip(t(f"decode.outputs.{kind}_tip", where=OSC))
+            switch.clicked.connect(lambda on, k=kind: self.switch_one(k, on))
+            grid.addWidget(switch, i, 0)
+            self.switches[kind] = switch
             grid.addWidget(place, i, 1)
             grid.addWidget(state, i, 2)
             self._places[kind], self.states[kind] = place, state
@@ -76,6 +90,16 @@ class OutputsPanel:
         stopped = self._model.outputs.stopped
         self._session.send({"command": "resume_outputs" if stopped else "stop_outputs"})
 
+    def switch_one(self, kind: str, on: bool) -> None:
+        """Switch one output; one that the session does not have comes with a new session."""
+        line = next((o for o in self._model.outputs.lines if o.kind == kind), None)
+        self._shown = None  # the switch shows what is so, not what was asked for
+        if line is not None and line.state != "off":
+            name = "resume_outputs" if on else "stop_outputs"
+            self._session.send({"command": name, "output": kind})
+        elif on:
+            self._session.change({"lsl_out": True} if kind == "lsl" else {"osc": OSC})
+
     def tick(self) -> None:
         """Show the outputs where they have changed."""
         outputs = self._model.outputs
@@ -89,6 +113,7 @@ class OutputsPanel:
             self._places[line.kind].set_text(line.where)
             state = self.states[line.kind]
             state.setText(_state_words(line))
+            self.switches[line.kind].setChecked(line.state not in ("off", "muted"))
             state.setObjectName(TONES[line.state])
             state.style().polish(state)
         word = t("decode.outputs.resume" if outputs.stopped else "decode.outputs.stop")

@@ -69,10 +69,13 @@ class Session(QObject):
         A sentence for the status line, with ``good``, ``fair``, ``bad`` or ``""``.
     asked : Signal(str)
         A page is wanted: a name of :data:`rtbci.apps.gui.live.pages.PAGES`.
+    change_asked : Signal(object)
+        The session is to go on with other settings (fields of ``RunSettings``).
     """
 
     said = Signal(str, str)
     asked = Signal(str)
+    change_asked = Signal(object)
 
     def __init__(self, view: View, send: Any = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -109,6 +112,10 @@ class Session(QObject):
     def say(self, sentence: str, tone: str = "") -> None:
         """Say something in the status line."""
         self.said.emit(sentence, tone)
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Ask for other settings of the session, which goes on as a new one."""
+        self.change_asked.emit(dict(changes))
 
     def ask(self, page: str) -> None:
         """Ask for another window: ``montage``, ``impedance``, ``check`` and so on."""

@@ -14,13 +14,13 @@ from PySide6.QtWidgets import (
 from rtbci.apps.gui.live.display_control import display_of
 from rtbci.apps.gui.live.electrodes_panel import channel_menu
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.forecast import EVERY_S, LEAST_S, ForecastModel
 from rtbci.apps.gui.view_models.history import History
 from rtbci.apps.gui.view_models.signals import SignalsModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.head_traces import HeadTraces
 from rtbci.apps.gui.widgets.sweep import SweepView
+from rtbci.apps.texts import t
 from rtbci.apps.times import stop_watch
 
 VIEWS = ("stacked", "butterfly", "head")

@@ -8,12 +8,12 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.quality import Grade, QualityModel
 from rtbci.apps.gui.view_models.spectrum import BANDS, SpectrumModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.scalp_map import ScalpField, ScalpMap
 from rtbci.apps.gui.widgets.spectra import SpectrogramChart, SpectrumChart
+from rtbci.apps.texts import t
 
 LEAST_SPAN_DB = 3.0
 """Maps are drawn over this much at least: smaller differences are not worth a colour."""

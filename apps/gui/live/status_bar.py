@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.health import HealthModel
 from rtbci.apps.gui.view_models.session_state import Message, SessionStateModel, duration, size
 from rtbci.apps.gui.widgets.card import ElidedLabel
+from rtbci.apps.texts import t
 
 HEIGHT_PX = 30
 

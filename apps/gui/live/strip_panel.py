@@ -25,7 +25,7 @@ from rtbci.apps.gui.live.health_parts import HealthPart, QualityPart
 from rtbci.apps.gui.live.panel import Panel, Session
 from rtbci.apps.gui.live.spectrum_parts import MapsPart, SpectrogramPart, SpectrumPart
 from rtbci.apps.gui.live.timing_parts import LatencyPart, SkillPart
-from rtbci.apps.gui.texts import t
+from rtbci.apps.texts import t
 
 PAGES: tuple[tuple[str, tuple[tuple[type[Any], int], ...]], ...] = (
     ("overview", ((SpectrumPart, 1), (SkillPart, 1), (LatencyPart, 1))),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.latency import KEPT, LatencyModel
 from rtbci.apps.gui.view_models.skill import SkillModel
 from rtbci.apps.gui.widgets.card import Card, ElidedLabel
 from rtbci.apps.gui.widgets.timing_charts import LatencyChart, SkillChart
+from rtbci.apps.texts import t
 
 
 class SkillPart:

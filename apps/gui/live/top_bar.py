@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
@@ -17,10 +19,14 @@ from PySide6.QtWidgets import (
 )
 
 from rtbci.apps.gui import theme
+from rtbci.apps.gui.live.marker_labels import MarkerLabels
 from rtbci.apps.gui.live.panel import Session
-from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.remembered import Remembered
+from rtbci.apps.gui.view_models.health import HealthModel
+from rtbci.apps.gui.view_models.reads import find_reading
 from rtbci.apps.gui.view_models.session_state import Life, SessionStateModel
 from rtbci.apps.gui.widgets.card import ElidedLabel
+from rtbci.apps.texts import t
 from rtbci.apps.times import stop_watch
 
 MARKERS = 4
@@ -101,6 +107,8 @@ class TopBar(QWidget):
     session : Session
     menu : QMenu
         Of the window: what is reached by the program's name.
+    remembered : Remembered | None
+        Has the labels of the markers.
 
     Attributes
     ----------
@@ -114,14 +122,24 @@ class TopBar(QWidget):
     record_asked = Signal(bool)
     period_s = 0.2
 
-    def __init__(self, session: Session, menu: QMenu, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        menu: QMenu,
+        remembered: Remembered | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._remembered = remembered
         self.setObjectName("topBar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.widget = self
         self._session = session
         self._model = session.model(SessionStateModel)
-        self.labels = [t("shell.marker.label", n=i + 1) for i in range(MARKERS)]
+        self._health = session.model(HealthModel)
+        known = () if remembered is None else remembered.markers
+        plain = [t("shell.marker.label", n=i + 1) for i in range(MARKERS)]
+        self.labels = list(known) if len(known) == MARKERS else plain
         self.setFixedHeight(theme.px(HEIGHT_PX))
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(theme.px(12), 0, theme.px(12), 0)
@@ -139,7 +157,7 @@ class TopBar(QWidget):
     def _menu_button(self, menu: QMenu) -> QToolButton:
         button = QToolButton()
         button.setObjectName("title")
-        button.setText(t("shell.name"))
+        button.setText(f"{t('shell.name')} ▾")
         button.setMenu(menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setToolTip(t("shell.menu.tip"))
@@ -152,6 +170,9 @@ class TopBar(QWidget):
         chip.add(info.source, elided=True)
         facts = t("shell.top.source", n=len(info.electrodes), rate=f"{info.rate:g}")
         self.facts = chip.add(facts, "sub")
+        self.battery = chip.add("", "sub")
+        self.battery.setToolTip(t("shell.top.battery_tip"))
+        self.battery.setVisible(False)
         return chip
 
     def _subject_chip(self) -> Chip:
@@ -163,10 +184,21 @@ class TopBar(QWidget):
             words = t("shell.top.no_decoder")
         else:
             classes = " / ".join(c.replace("_", " ") for c in info.classes)
-            state = t(f"shell.top.{'calibrated' if info.calibrated else 'uncalibrated'}")
-            words = f"{classes} · {state}"
+            words = f"{classes} · {self._score()}"
+        chip.setToolTip(t("shell.top.subject_tip") if info.calibrated else "")
         chip.add(words if not info.subject else f"· {words}", "sub", elided=True)
         return chip
+
+    def _score(self) -> str:
+        """How good the decoder was when it was calibrated, and when that was."""
+        info = self._session.info
+        found = find_reading(info.recording, info.subject) if info.calibrated else None
+        if found is None:
+            return t(f"shell.top.{'calibrated' if info.calibrated else 'uncalibrated'}")
+        low, high = found.interval
+        day = found.created[:10]
+        when = t("shell.top.today") if day == today() else day
+        return t("shell.top.score", when=when, balanced=found.decoder, low=low, high=high)
 
     def _counts_chip(self) -> Chip:
         chip = Chip()
@@ -182,14 +214,30 @@ class TopBar(QWidget):
         self.marker = QPushButton(t("shell.marker.button"))
         self.marker.setToolTip(t("shell.marker.tip"))
         menu = QMenu(self)
-        for i in range(MARKERS):
-            act = QAction(self.labels[i], self)
+        self.acts = [QAction(label, self) for label in self.labels]
+        for i, act in enumerate(self.acts):
             act.setShortcut(f"F{i + 1}")
             act.triggered.connect(lambda _=False, n=i: self.mark(n))
             self.addAction(act)
             menu.addAction(act)
+        menu.addSeparator()
+        menu.addAction(t("shell.marker.edit")).triggered.connect(self.edit_markers)
         self.marker.setMenu(menu)
         self._row.addWidget(self.marker)
+
+    def edit_markers(self) -> MarkerLabels:
+        """Let the labels of F1 to F4 be typed; the session goes on."""
+        page = MarkerLabels(self.labels, self)
+        page.changed.connect(self._take_labels)
+        page.show()
+        return page
+
+    def _take_labels(self, labels: tuple[str, ...]) -> None:
+        self.labels = list(labels)
+        for act, label in zip(self.acts, labels, strict=True):
+            act.setText(label)
+        if self._remembered is not None:
+            self._remembered.markers = labels
 
     def mark(self, number: int) -> None:
         """Put marker F1 to F4 (counted from 0) on the session, now."""
@@ -249,6 +297,7 @@ class TopBar(QWidget):
         }
         self.dot.set_ink(inks[life])
         self.dot.setToolTip(t(f"shell.life.{life.value}"))
+        self._show_battery()
         gaps, dropped, latency = self._model.counts
         self._show("gaps", str(gaps), "fair" if gaps else "")
         self._show("dropped", str(dropped), "fair" if dropped else "")
@@ -257,12 +306,16 @@ class TopBar(QWidget):
         self._show("latency", words, "bad" if late else "")
         self._show_recording(life)
 
+    def _show_battery(self) -> None:
+        """Show the charge of a board that gives it; others have no such channel."""
+        line = next((n for n in self._health.lines() if n.key == "battery"), None)
+        self.battery.setVisible(line is not None)
+        if line is not None:
+            text = t("shell.top.battery", value=line.values["value"])
+            _put(self.battery, text, "sub" if line.level == "good" else line.level)
+
     def _show(self, name: str, text: str, tone: str) -> None:
-        label = self.counts[name]
-        if (label.text(), label.objectName()) != (text, tone):
-            label.setText(text)
-            label.setObjectName(tone)
-            label.style().polish(label)
+        _put(self.counts[name], text, tone)
 
     def _show_recording(self, life: Life) -> None:
         seconds = self._model.recorded_s
@@ -277,3 +330,16 @@ class TopBar(QWidget):
             self.record.setShortcut("Ctrl+R")
         key = "stop_tip" if recording else "start_tip"
         self.record.setToolTip(t(f"shell.record.{key}", path=self._model.state.recording or ""))
+
+
+def today() -> str:
+    """The date, as cards have it (UTC)."""
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+
+
+def _put(label: QLabel, text: str, tone: str) -> None:
+    """Set words and their colour where they are others."""
+    if (label.text(), label.objectName()) != (text, tone):
+        label.setText(text)
+        label.setObjectName(tone)
+        label.style().polish(label)

@@ -23,8 +23,9 @@ are opened by ``session.ask("montage")`` where ``pages.PAGES`` has that name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QActionGroup, QCloseEvent, QKeySequence, QResizeEvent, QShortcut
@@ -48,10 +49,10 @@ from rtbci.apps.gui.live.panels import PANELS
 from rtbci.apps.gui.live.status_bar import StatusBar
 from rtbci.apps.gui.live.top_bar import TopBar
 from rtbci.apps.gui.remembered import THEMES, Remembered
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.session_state import Life, SessionStateModel
 from rtbci.apps.gui.view_models.signals import SignalsModel
 from rtbci.apps.gui.widgets.card import Card
+from rtbci.apps.texts import t
 
 if TYPE_CHECKING:
     from rtbci.apps.gui.view_models.update import Update
@@ -116,6 +117,7 @@ class LiveWindow(QMainWindow):
         self.bridge = Bridge(session, lambda: self.panels, self)
         self.bridge.polled.connect(self._polled)
         session.asked.connect(self.open)
+        session.change_asked.connect(self.change)
         self.setWindowTitle(t("shell.title", source=session.info.source))
         self.bridge.poll()
         self.bridge.start()
@@ -132,8 +134,14 @@ class LiveWindow(QMainWindow):
 
     def open(self, page: str) -> None:
         """Open another window of the program, by its name."""
-        if page in PAGES:
-            self._pages.append(open_page(page, self.session, self))
+        opened = open_page(page, self.session, self) if page in PAGES else None
+        if opened is not None:
+            self._pages.append(opened)
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Go on with other settings; a window that can't begin a session says so."""
+        del changes
+        self.session.say(t("setup.source.only_shown"), "fair")
 
     def _build(self) -> None:
         self.panels: list[Panel] = []
@@ -143,7 +151,7 @@ class LiveWindow(QMainWindow):
         rows = QVBoxLayout(whole)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
-        self.top = TopBar(self.session, self._menu())
+        self.top = TopBar(self.session, self._menu(), self.remembered)
         self.top.record_asked.connect(self.record_asked)
         self.status = StatusBar(self.session)
         self.banner = Banner(self._model)

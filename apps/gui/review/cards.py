@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
 )
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.quality import FAIR_SD_UV, POOR_SD_UV
 from rtbci.apps.gui.view_models.review import LatencyAt
 from rtbci.apps.gui.widgets.card import Card, ElidedLabel
@@ -25,6 +24,7 @@ from rtbci.apps.gui.widgets.head_map import HeadMap, Spot
 from rtbci.apps.report.decodes import LatencyFacts
 from rtbci.apps.report.happenings import Happening
 from rtbci.apps.report.words import clock
+from rtbci.apps.texts import t
 
 RIGHT = Qt.AlignmentFlag.AlignRight
 TROUBLE = ("gap", "channel", "outputs", "leave_out")

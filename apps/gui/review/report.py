@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from rtbci.apps.gui.texts import t
 from rtbci.apps.report.page import write_report
+from rtbci.apps.texts import t
 from rtbci.errors import RtbciError
 
 

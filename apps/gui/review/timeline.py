@@ -19,9 +19,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QWidget
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.review import TimeLane
 from rtbci.apps.report.lanes import time_ticks
+from rtbci.apps.texts import t
 
 STEPS_PER_S = 10
 """Of the slider: a step is a token."""

@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidg
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.remembered import THEMES
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.review import ReviewModel
 from rtbci.apps.gui.widgets.card import ElidedLabel
 from rtbci.apps.report.words import date, duration
+from rtbci.apps.texts import t
 
 
 class ReviewBar(QWidget):

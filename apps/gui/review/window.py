@@ -43,7 +43,6 @@ from rtbci.apps.gui.review.report import ReportWriter
 from rtbci.apps.gui.review.signals import ReviewSignals
 from rtbci.apps.gui.review.timeline import STEPS_PER_S, Timeline
 from rtbci.apps.gui.review.top_bar import ReviewBar
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.display import SCALES_UV, WINDOWS_S
 from rtbci.apps.gui.view_models.forecast import ForecastModel
 from rtbci.apps.gui.view_models.history import History
@@ -52,6 +51,7 @@ from rtbci.apps.gui.view_models.signals import MANY, SignalsModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.report.material import NOBODY
 from rtbci.apps.report.words import clock
+from rtbci.apps.texts import t
 from rtbci.errors import RtbciError
 
 SIZE_PX = (1440, 860)

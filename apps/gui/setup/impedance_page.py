@@ -22,11 +22,13 @@ from PySide6.QtWidgets import (
 )
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.impedance import ImpedanceModel, Measured
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.head_map import HeadMap, Spot
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
+from rtbci.errors import BadInputError
+from rtbci.montage import UNUSED, parse_montage
 
 TONES = {"good": "good", "fair": "fair", "bad": "bad", "open": "bad"}
 
@@ -55,6 +57,7 @@ class ImpedancePage(QWidget):
         self.setObjectName("window")
         self.model = ImpedanceModel()
         self._settings = settings
+        self._planned = planned(settings.montage)
         self._process: QProcess | None = None
         self._leaving = False
         self.head = HeadMap()
@@ -132,12 +135,13 @@ class ImpedancePage(QWidget):
     def show_model(self) -> None:
         """Show how far the check is."""
         model = self.model
-        if self.head.names != model.channels and model.channels:
-            self.head.set_names(model.channels)
-            self.table.setRowCount(len(model.channels))
+        channels = model.channels or self._planned
+        if self.head.names != channels and channels:
+            self.head.set_names(channels)
+            self.table.setRowCount(len(channels))
         colours = theme.palette()
         spots = {}
-        for i, channel in enumerate(model.channels):
+        for i, channel in enumerate(channels):
             made = model.measured.get(channel)
             tone = getattr(colours, TONES[made.contact]) if made else colours.faint
             if channel == model.current:
@@ -224,6 +228,15 @@ class ImpedancePage(QWidget):
         self.finished.emit()
         if self._leaving:
             self.closed.emit()
+
+
+def planned(montage: str | None) -> tuple[str, ...]:
+    """Electrodes that will be measured, where a montage names them."""
+    try:
+        names = () if montage is None else parse_montage(montage)
+    except BadInputError:  # its file has gone meanwhile; the check will say so
+        return ()
+    return tuple(name for name in names if name != UNUSED)
 
 
 def _ohms(made: Measured) -> str:

@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
 
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.setup.montage_head import MontageHead
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.montage import MontageModel
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.head_map import Spot
+from rtbci.apps.texts import t
 from rtbci.errors import BadInputError
 from rtbci.montage import UNUSED
 

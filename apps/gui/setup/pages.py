@@ -20,9 +20,9 @@ from rtbci.apps.gui.live.panel import Session
 from rtbci.apps.gui.setup.impedance_page import ImpedancePage
 from rtbci.apps.gui.setup.montage_editor import MontageEditor
 from rtbci.apps.gui.setup.start_window import StartWindow
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.errors import BadInputError
 from rtbci.montage import parse_montage
 

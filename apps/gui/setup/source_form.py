@@ -19,14 +19,15 @@ from PySide6.QtWidgets import (
 )
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.reads import list_subjects
 from rtbci.apps.gui.view_models.sources import AUTO_BOARD, Choice, Found, preset_for
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.gui.widgets.head_map import HeadMap, Spot
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.errors import BadInputError
 from rtbci.montage import MONTAGES, UNUSED, parse_montage
+from rtbci.sources.simulator import DEFAULT_MONTAGE
 
 BOARDS = (AUTO_BOARD, "cyton", "cyton_daisy", "ganglion")
 CHANNELS = {"cyton": 8, "cyton_daisy": 16, "ganglion": 4}
@@ -40,6 +41,8 @@ class SourceForm(QWidget):
     ----------
     base : RunSettings
         What the fields begin with.
+    source_only : bool
+        Whether nothing is asked about the session.
 
     Attributes
     ----------
@@ -51,7 +54,9 @@ class SourceForm(QWidget):
     edit_montage = Signal()
     impedance_asked = Signal()
 
-    def __init__(self, base: RunSettings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, base: RunSettings, *, source_only: bool = False, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.board = _combo(t("setup.source.board"), BOARDS, editable=True)
         self.params = _line(t("setup.source.params"), tip=t("setup.source.params_tip"))
@@ -59,6 +64,8 @@ class SourceForm(QWidget):
         self.montage = _combo(t("setup.source.montage"), tuple(MONTAGES), editable=True)
         self.edit = QPushButton(t("setup.source.montage_edit"))
         self.head = HeadMap(labels=True)
+        self.unnamed = QLabel(t("setup.source.unnamed"))
+        self._simulated = False
         self.impedance = QPushButton(t("setup.source.impedance"))
         self.subject = _combo(t("setup.source.subject"), tuple(list_subjects()), editable=True)
         self.record = _line(t("setup.source.record"), tip=t("setup.source.record_tip"))
@@ -71,6 +78,7 @@ class SourceForm(QWidget):
         self._rows: dict[str, tuple[QWidget, ...]] = {}
         self._fill(base)
         self._build()
+        self._session.setVisible(not source_only)
         self.show_source(None)
 
     def _fill(self, base: RunSettings) -> None:
@@ -117,6 +125,10 @@ class SourceForm(QWidget):
         below.addWidget(self.impedance)
         self._source.body.addLayout(source)
         self._source.body.addWidget(self.head, 1)
+        self.unnamed.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.unnamed.setWordWrap(True)
+        self.unnamed.setObjectName("secondary")
+        self._source.body.addWidget(self.unnamed, 1)
         self._source.body.addLayout(below)
         session = QGridLayout()
         outputs = QWidget()
@@ -162,6 +174,7 @@ class SourceForm(QWidget):
         kind = "" if found is None else found.kind
         self._source.set_heading(found.title if found else t("setup.source.details"))
         self._source.set_sub(found.detail if found else t("setup.source.nothing"))
+        self._simulated = kind == "simulator"
         self._show_row("board", kind == "board")
         self._show_row("params", kind == "board" and found is not None and not found.name)
         self._show_row("address", kind == "fieldtrip")
@@ -233,6 +246,10 @@ class SourceForm(QWidget):
             names = [n for n in parse_montage(self.montage.currentText()) if n != UNUSED]
         except BadInputError:
             names = []
+        if not self.montage.currentText().strip() and self._simulated:
+            names = list(DEFAULT_MONTAGE)
+        self.head.setVisible(bool(names))
+        self.unnamed.setVisible(not names)
         self.head.set_names(names)
         self.head.set_spots({name: Spot(theme.palette().good) for name in names})
 

@@ -24,7 +24,6 @@ from rtbci.apps.gui import theme
 from rtbci.apps.gui.setup.montage_editor import MontageEditor
 from rtbci.apps.gui.setup.source_form import SourceForm
 from rtbci.apps.gui.setup.source_list import SourceList
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.sources import (
     Found,
     Scanner,
@@ -34,6 +33,7 @@ from rtbci.apps.gui.view_models.sources import (
 )
 from rtbci.apps.gui.widgets.card import Card
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.errors import BadInputError
 
 LOOK_MS = 250
@@ -54,6 +54,8 @@ class SourcePanel(QWidget):
         What looks for boards and streams.
     can_cancel : bool
         Whether there is something to go back to.
+    live_only : bool
+        Whether only the source is asked for, and no recording is one (a calibration).
 
     Attributes
     ----------
@@ -75,18 +77,20 @@ class SourcePanel(QWidget):
         recordings: Path | None = None,
         scanner: Scanner | None = None,
         can_cancel: bool = False,
+        live_only: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("window")
+        self._live_only = live_only
         self._base = base or RunSettings()
         self._recordings = recordings or Path(self._base.record or ".")
         self._opened: list[Found] = []
         self.scanner = scanner or Scanner()
         self.sources = SourceList()
-        self.form = SourceForm(self._base)
+        self.form = SourceForm(self._base, source_only=live_only)
         self.message = QLabel()
-        self.connect_button = QPushButton(t("setup.source.connect"))
+        self.connect_button = QPushButton(t(f"setup.source.{'use' if live_only else 'connect'}"))
         self.back = QPushButton(t("setup.source.cancel"))
         self.back.setVisible(can_cancel)
         self._list_card = Card(t("setup.source.heading"))
@@ -113,6 +117,7 @@ class SourcePanel(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(again)
         buttons.addWidget(opener)
+        opener.setVisible(not self._live_only)
         buttons.addStretch(1)
         self._list_card.body.addWidget(self.sources, 1)
         self._list_card.body.addLayout(buttons)
@@ -161,7 +166,7 @@ class SourcePanel(QWidget):
             Found("fieldtrip", "", t("setup.source.fieldtrip"), t("setup.source.fieldtrip_detail")),
             Found("board", "", t("setup.source.other_board"), t("setup.source.other_board_detail")),
         ]
-        files = [*self._opened, *find_recordings(self._recordings)]
+        files = [] if self._live_only else [*self._opened, *find_recordings(self._recordings)]
         groups = [
             (t("setup.source.boards"), no_board, state.boards),
             (t("setup.source.streams"), no_stream, state.streams),
@@ -189,8 +194,9 @@ class SourcePanel(QWidget):
         except BadInputError as err:
             self.say(str(err), "bad")
         else:
-            self.say(t("setup.source.connecting"))
-            self.set_busy(True)
+            if not self._live_only:
+                self.say(t("setup.source.connecting"))
+                self.set_busy(True)
             self.chosen.emit(settings)
 
     def say(self, sentence: str, tone: str = "small") -> None:
@@ -241,7 +247,7 @@ class SourcePanel(QWidget):
         if found is not None and found.problem:
             self.say(found.problem, "bad")
         else:
-            self.say("")
+            self.say("" if self._live_only else t("setup.source.first"))
         self.connect_button.setEnabled(found is not None and not found.problem)
 
     def _ask_recording(self) -> None:

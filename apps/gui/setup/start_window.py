@@ -19,9 +19,9 @@ from rtbci.apps import window_session
 from rtbci.apps.gui import theme
 from rtbci.apps.gui.setup.impedance_page import ImpedancePage
 from rtbci.apps.gui.setup.source_panel import SourcePanel
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.sources import Scanner
 from rtbci.apps.settings import RunSettings
+from rtbci.apps.texts import t
 from rtbci.errors import RtbciError
 
 if TYPE_CHECKING:

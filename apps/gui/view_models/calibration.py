@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from rtbci.apps.gui.calibration.store import GuidedState
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.guided import (
     PARTS,
     Action,
@@ -24,6 +23,7 @@ from rtbci.apps.gui.view_models.guided import (
 )
 from rtbci.apps.gui.view_models.results import lines, result
 from rtbci.apps.gui.view_models.verdict import Proposal, put_in_words
+from rtbci.apps.texts import t
 
 
 def step_key(part: Part, block: int = 0) -> str:

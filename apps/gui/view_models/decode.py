@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rtbci.live.view import ViewInfo
 
 REST = "rest"
-HeadlineKind = Literal["nothing", "stale", "abstains", "undecided", "decided"]
+HeadlineKind = Literal["nothing", "over", "stale", "abstains", "undecided", "decided"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Headline:
     Attributes
     ----------
     kind : str
-        ``nothing`` (nothing decodes), ``stale``, ``abstains``, ``undecided`` or ``decided``.
+        ``nothing`` (nothing decodes), ``over`` (the engine has ended or gone), ``stale``,
+        ``abstains``, ``undecided`` or ``decided``.
     class_name : str
         Of ``decided``.
     reason : str
@@ -119,11 +120,14 @@ class DecodeState:
     age_s : float
         Of the newest decode, by the engine's clock.
     evidence : deque of (time, Decode)
+    over : bool
+        Whether nothing decodes any more.
     """
 
     newest: Decode | None = None
     age_s: float = 0.0
     evidence: deque[tuple[float, Decode]] = field(default_factory=deque)
+    over: bool = False
 
 
 class DecodeModel:
@@ -147,6 +151,7 @@ class DecodeModel:
         self.settings = settings or DecodeSettings()
         self.classes = info.classes
         self._begun = info.begun
+        self._ended = False
         self._wanted = (
             {name: name for name in info.classes}
             | recorded_classes(info.recording)
@@ -169,6 +174,9 @@ class DecodeModel:
         self.take_decodes(update.decodes)
         if update.status is not None:
             self.take_status(update.status)
+        ended = any(event["event"] == "summary" for event in update.events)
+        self._ended = self._ended or ended
+        self.state.over = self._ended or not update.alive
 
     def take_decodes(self, decodes: Iterable[Decode]) -> None:
         """Take decodes in the order of their tokens."""
@@ -204,6 +212,8 @@ class DecodeModel:
         decode = self.state.newest
         if decode is None:
             return Headline("nothing")
+        if self.state.over:
+            return Headline("over")
         if self.state.age_s > self.settings.stale_s:
             return Headline("stale", age_s=self.state.age_s)
         if not decode.valid:
@@ -218,7 +228,7 @@ class DecodeModel:
         decode = self.state.newest
         if decode is None:
             return tuple(ClassBar(name, None) for name in self.classes)
-        if not decode.valid or self.state.age_s > self.settings.stale_s:
+        if not decode.valid or self.state.over or self.state.age_s > self.settings.stale_s:
             return tuple(ClassBar(name, None) for name in decode.classes)
         return tuple(ClassBar(n, float(p)) for n, p in zip(decode.classes, decode.p, strict=True))
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rtbci.apps.gui.view_models.update import Update
     from rtbci.live.view import ViewInfo
 
-OutputState = Literal["sends", "waits", "stopped", "uncalibrated", "off"]
+OutputState = Literal["sends", "waits", "stopped", "uncalibrated", "muted", "off"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class OutputLine:
         ``rtbci-decode``, ``127.0.0.1:9000``; empty where it is off.
     state : str
         ``sends``; ``waits`` (nobody receives); ``stopped``; ``uncalibrated`` (only neutral goes
-        out, since the decoder does not know this subject); ``off``.
+        out, since the decoder does not know this subject); ``muted`` (switched off by itself);
+        ``off`` (the session has none).
     heard : bool | None
         Whether anybody receives; None where that can't be known.
     dropped : int
@@ -76,7 +77,7 @@ def read_outputs(status: Mapping[str, Any]) -> Outputs:
             OutputLine(
                 kind,
                 str(sink.get("where", "")),
-                _state(stopped, uncalibrated, heard),
+                "muted" if sink.get("off") else _state(stopped, uncalibrated, heard),
                 heard,
                 int(sink.get("dropped", 0)),
             )

@@ -6,6 +6,7 @@ the window's process, five seconds in which nothing is drawn.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ MUSCLE = ("rim, decoder's band", "all, highest frequencies")
 """Rows of the control table that read them; the better one counts."""
 NEAR = 0.05
 """A control that comes within this of the decoder may be what the decoder reads."""
+
+
+def half_width(share: float, trials: int) -> float:
+    """Half of a 95 % interval of a share of so many trials (Agresti & Coull 1998)."""
+    n = trials + 4.0
+    p = (share * trials + 2.0) / n
+    return 1.96 * math.sqrt(p * (1.0 - p) / n)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,13 @@ class Reading:
     trials: int
     created: str
     dwell_s: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the decoder's balanced accuracy, by its trials alone."""
+        half = half_width(self.decoder, self.trials)
+        middle = (self.decoder * self.trials + 2.0) / (self.trials + 4.0)
+        return max(0.0, middle - half), min(1.0, middle + half)
 
     @property
     def doubtful(self) -> tuple[str, ...]:

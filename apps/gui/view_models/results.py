@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from rtbci.apps.gui.calibration.store import GuidedState
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.guided import Action, Now, Part, Say
 from rtbci.apps.gui.view_models.verdict import Proposal, put_in_words
+from rtbci.apps.texts import t
 
 
 def result(state: GuidedState, now: Now) -> Say:
@@ -23,12 +23,14 @@ def result(state: GuidedState, now: Now) -> Say:
     if now.part is Part.RECHECK:
         return _rechecked(answer)
     if now.part is Part.SAVE:
-        body = (t(f"{name}.body", folder=state.saved), t(f"{name}.how", subject=state.plan.subject))
+        body = [t(f"{name}.body", folder=state.saved), t(f"{name}.how", subject=state.plan.subject)]
+        if said := str(answer.get("fine_tuning", "")):
+            body.append(f"{said[:1].upper()}{said[1:]}")
         return Say(
             "",
             t(f"{name}.headline"),
             "good",
-            body,
+            tuple(body),
             (Action("close", t("calibration.actions.close"), "Enter", True),),
         )
     again = Action("again", t(f"{name}.again"))

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbci.apps.gui.texts import t
+from rtbci.apps.texts import t
 from rtbci.apps.times import to_a_tenth
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ class SessionStateModel:
 
     @property
     def recorded_s(self) -> float | None:
-        """Seconds that have been recorded; None where nothing is."""
-        if not self.state.recording:
+        """Seconds that have been recorded; None where nothing is, or nothing is any more."""
+        if not self.state.recording or self.life in (Life.ENDED, Life.GONE):
             return None
         return max(0.0, self.time_s - self.state.recording_s)
 

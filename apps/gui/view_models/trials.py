@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtbci.apps.gui.calibration.store import BlockDone
-from rtbci.apps.gui.texts import t
+from rtbci.apps.texts import t
 
 NEAR_S = 2.0
 """A trial counts from when its cue has gone, which is so long after its onset at most."""
@@ -22,7 +22,7 @@ class Fate(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     REPEATED = "repeated"
-    """Rows were missing or it was interrupted; it came again."""
+    """Rows were missing, it was interrupted, or the eyes went with the cue; it came again."""
     LEFT_OUT = "left out"
     """Too bad to be used."""
 
@@ -36,7 +36,7 @@ class TrialMark:
     label : str
     fate : Fate
     why : str
-        It was left out.
+        It was repeated (as :class:`TrialShown` has it) or left out (in words).
     """
 
     label: str
@@ -57,7 +57,7 @@ def trial_marks(block: BlockDone, report: Mapping[str, Any] | None) -> tuple[Tri
     marks = []
     for trial in block.trials:
         if trial.repeated:
-            marks.append(TrialMark(trial.label, Fate.REPEATED))
+            marks.append(TrialMark(trial.label, Fate.REPEATED, trial.why))
             continue
         near = [
             o
@@ -82,8 +82,15 @@ def count_words(marks: Sequence[TrialMark]) -> str:
     if count[Fate.WRONG]:
         parts.append(t.plural("calibration.trials.wrong", count[Fate.WRONG]))
     if count[Fate.REPEATED]:
-        parts.append(t.plural("calibration.trials.repeated", count[Fate.REPEATED]))
+        parts.append(t.plural("calibration.trials.repeated", count[Fate.REPEATED]) + _why(marks))
     if count[Fate.LEFT_OUT]:
         why = ", ".join(sorted({m.why for m in marks if m.fate is Fate.LEFT_OUT}))
         parts.append(t.plural("calibration.trials.left_out", count[Fate.LEFT_OUT], why=why))
     return " · ".join(parts)
+
+
+def _why(marks: Sequence[TrialMark]) -> str:
+    """Reasons of the repeats, where they are known: ``: eye movement at the cue``."""
+    known = sorted({m.why for m in marks if m.fate is Fate.REPEATED and m.why})
+    words = ", ".join(t(f"calibration.trials.why_{why}") for why in known)
+    return f": {words}" if words else ""

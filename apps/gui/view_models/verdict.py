@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtbci.apps.gui.texts import t
+from rtbci.apps.gui.view_models.reads import half_width
+from rtbci.apps.texts import t
 
 ABOVE, UNSURE, CHANCE = "above chance", "can't tell yet", "practically at chance"
 """As :class:`rtbci.calibration.scoring.verdict.Finding` says it."""
@@ -261,13 +262,6 @@ def _key(name: str) -> str:
         "all, highest frequencies": "muscle",
         "decoder, before the cue": "before",
     }[name]
-
-
-def half_width(balanced: float, trials: int) -> float:
-    """Half of a 95 % interval of a share of so many trials (Agresti & Coull 1998)."""
-    n = trials + 4.0
-    p = (balanced * trials + 2.0) / n
-    return 1.96 * math.sqrt(p * (1.0 - p) / n)
 
 
 def curve_line(report: Mapping[str, Any]) -> CurveLine:

@@ -52,7 +52,7 @@ class QualityStrip(Painted):
         for i, word in enumerate(words):
             if word:
                 painter.setPen(QColor(getattr(theme.palette(), _text_role(self._now[i].grade))))
-                y = (i + 0.5) * height + metrics.ascent() / 2 - 1
+                y = max((i + 0.5) * height + metrics.ascent() / 2 - 1, metrics.capHeight() + 1)
                 painter.drawText(QPointF(0, y), word)
         grades = self._grades[:, -COLUMNS:]
         area = QRectF(left, 0, self.width() - left, self.height())

@@ -243,13 +243,15 @@ class SweepView(QWidget):
         joined = breaks(piece.times, signals.rate)
         colours = theme.palette()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        # Letters that are twice as large want lines that are.
+        width = max(axis.dpr, theme.look.scale)
         bad = np.array([name in signals.left_out for name in signals.names], dtype=np.bool_)
         groups = ((bad, colours.faint, 1.0), (~bad, colours.signal, 0.5 if self.overlaid else 1.0))
         for which, ink, alpha in groups:
             index = np.flatnonzero(which)
             if len(index):
                 reduced = condense(x, lanes.y(piece.data[:, index], index), joined)
-                draw(painter, path(*reduced), theme.colour(ink, alpha), axis.dpr)
+                draw(painter, path(*reduced), theme.colour(ink, alpha), width)
         if signals.settings.past_s and not self.overlaid:
             times, values = self.forecast.past(start, stop)
             if len(times) > 1:
@@ -257,7 +259,7 @@ class SweepView(QWidget):
                 there = breaks(times, self.forecast.rate)
                 x = (times - axis.origin) * axis.per_s - first
                 lines = path(x, lanes.y(values, index), there)
-                draw(painter, lines, theme.colour(colours.good, 0.85), axis.dpr)
+                draw(painter, lines, theme.colour(colours.good, 0.85), width)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         """Lay the pictures over each other."""

@@ -9,10 +9,10 @@ from PySide6.QtCore import QLineF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
 from rtbci.apps.gui import theme
-from rtbci.apps.gui.texts import t
 from rtbci.apps.gui.view_models.signals import GapMark, Mark, SignalsModel
 from rtbci.apps.gui.widgets.time_axis import Motion, TimeAxis
 from rtbci.apps.gui.widgets.traces import Lanes
+from rtbci.apps.texts import t
 from rtbci.apps.times import on_an_axis
 from rtbci.classes import CLASSES
 

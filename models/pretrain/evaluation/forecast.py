@@ -1,276 +1,283 @@
 """How well forecasts do on people that the weights have never seen, beside the baselines.
 
+    files of a subject --read--> behind the chain --token by token--> moments   (moments, methods)
+      moments --> sums of errors, intervals, phase                              (sums, phase)
+      sums of a subject --> scores --> means over subjects, bootstrap           (scores)
+      scores --> tables for terminal, page and card                             (tables)
+
 Every recording runs through the live chain and the live model, token by token; every second a
-forecast of each method is kept until its future has come.  The error is that of
-:mod:`rtbci.skill`: squared error over variance on samples that no forecast had seen, for each
-electrode of a subject, averaged over electrodes; then the mean over subjects, with a bootstrap
-interval over subjects.  The first minute of a recording warms the baselines up and does not count.
+forecast of each method is kept, and scored against what then came.  The first minute of a
+recording warms the baselines up and does not count.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from rtbci.errors import BadInputError
-from rtbci.models.baselines import blend, persistence
+from rtbci.config import PreprocessConfig
+from rtbci.errors import BadInputError, SourceError
 from rtbci.models.checkpoint import Checkpoint
 from rtbci.models.config import ModelConfig
-from rtbci.models.pretrain.corpus.prepared import RawRecording, is_held_out
 from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
-from rtbci.models.streaming import EEGPTModel
-from rtbci.preprocess import Preprocessor
-from rtbci.ring import MirrorRing
-from rtbci.skill import BINS_MS, SkillTracker
-from rtbci.tick import Tick
-from rtbci.types import FloatArray
+from rtbci.models.pretrain.corpus.recordings import RawRecording
+from rtbci.models.pretrain.evaluation.moments import behind_chain, moments
+from rtbci.models.pretrain.evaluation.phase import MuPhase, PhaseSums
+from rtbci.models.pretrain.evaluation.scores import ForecastScores, SubjectScores, score_subject
+from rtbci.models.pretrain.evaluation.sums import RecordingSums, SubjectSums
+from rtbci.models.seen import trained_on
+from rtbci.montage import normalise
 
-Float64Array = npt.NDArray[np.float64]
-
-METHODS = ("model", "blend", "ar", "ridge", "hold", "persistence", "mean")
-"""Rows of the table: the model as it publishes (the network, mixed with AR as far as the
-session's past advises, :mod:`rtbci.models.trust`); linear blend of AR and pooled ridge; the two of
-them; the raw signal held and filtered on (``hold``: what the high-pass filter's memory alone
-gives); the newest sample held; the running mean."""
-
-N_BOOTSTRAP = 10_000
-
-
-@dataclass
-class _Sums:
-    """Sums of one subject, each (n_bins, n_electrodes)."""
-
-    electrodes: tuple[str, ...]
-    deviation: Float64Array
-    error: dict[str, Float64Array] = field(default_factory=dict)
+Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class ForecastScores:
-    """Errors over variance on new samples; 1 is what predicting the mean would get.
+class EvaluationSettings:
+    """What is scored, and how.
 
     Attributes
     ----------
-    model : str
-        The model's name.
-    subjects : tuple of str
-    errors : ndarray, shape (n_subjects, n_methods, n_bins)
-        Rows as :data:`METHODS`, bins as :data:`rtbci.skill.BINS_MS`; means over electrodes.
-    regions : dict of str to ndarray, shape (n_methods, n_bins)
-        The same for electrodes of one region, mean over subjects.
-    seconds : float
-        Of signal that was scored, all subjects together.
+    warm_up_s : float
+        Start of each recording that is not scored, s.
+    every_s : float
+        From one scored forecast to the next, s.
+    runs : int | None
+        Newest recordings of each subject (the last by name); None for all.
+    electrodes : tuple of str
+        Those that recordings are cut down to; empty for all.
+    rollout : bool
+        Score the rollout, too.
+    robust : bool
+        Medians over segments, too.
+    all_subjects : bool
+        Score subjects that the weights were trained on, too.
+    high_pass_hz : float | None
+        Without weights: the chain's high-pass.  With weights theirs stands.
+    device : str
+        ``cpu`` or ``cuda``.
     """
 
-    model: str
-    subjects: tuple[str, ...]
-    errors: Float64Array
-    regions: dict[str, Float64Array]
-    seconds: float
-
-    def interval(self, method: str, against: str | None = None) -> Float64Array:
-        """95 % bootstrap interval over subjects of a mean, or of a paired difference.
-
-        Returns
-        -------
-        interval : ndarray, shape (2, n_bins)
-        """
-        values = self.errors[:, METHODS.index(method)]
-        if against is not None:
-            values = values - self.errors[:, METHODS.index(against)]
-        rng = np.random.default_rng(0)
-        drawn = rng.integers(len(values), size=(N_BOOTSTRAP, len(values)))
-        bounds: Float64Array = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975], axis=0)
-        return bounds
-
-    def table(self) -> list[dict[str, Any]]:
-        """One row a bin, plain values: each method's mean, and model minus blend with interval."""
-        mean = self.errors.mean(axis=0)
-        low, high = self.interval("model", "blend")
-        rows: list[dict[str, Any]] = []
-        for b, (start, stop) in enumerate(BINS_MS):
-            row: dict[str, Any] = {"horizon_ms": [start, stop]}
-            row |= {m: round(float(mean[i, b]), 4) for i, m in enumerate(METHODS)}
-            gain = mean[METHODS.index("model"), b] - mean[METHODS.index("blend"), b]
-            row["model_minus_blend"] = [round(float(v), 4) for v in (gain, low[b], high[b])]
-            rows.append(row)
-        return rows
+    warm_up_s: float = 60.0
+    every_s: float = 1.0
+    runs: int | None = None
+    electrodes: tuple[str, ...] = ()
+    rollout: bool = False
+    robust: bool = False
+    all_subjects: bool = False
+    high_pass_hz: float | None = None
+    device: str = "cpu"
 
 
 def evaluate_forecast(
-    checkpoint: Checkpoint,
+    weights: Sequence[Checkpoint],
     data: Sequence[Path],
-    *,
-    all_subjects: bool = False,
-    warm_up_s: float = 60.0,
-    every_s: float = 1.0,
-    device: str = "cpu",
-    progress: Callable[[float, str], None] | None = None,
+    settings: EvaluationSettings | None = None,
+    progress: Progress | None = None,
 ) -> ForecastScores:
     """Score a model and the baselines on recordings.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        With the pooled ridge among its extras.
+    weights : sequence of Checkpoint
+        One, several folds to choose from, or none: then only the methods that need none.
     data : sequence of Path
         Recordings, or folders of them.
-    all_subjects : bool
-        Score subjects outside the test set too; shipped weights may have been trained on them.
-    warm_up_s : float
-        Start of each recording that is not scored, s.
-    every_s : float
-        From one scored forecast to the next, s.
-    device : str
-        ``cpu`` or ``cuda``.
+    settings : EvaluationSettings, optional
     progress : callable, optional
         Called with the share that is done and the file at hand.
 
     Raises
     ------
     BadInputError
-        Where nothing is left to score.
+        Where nothing is left to score, or the weights contradict one another.
     """
-    files = recordings_in(data)
-    chosen = [(p, s) for p, s in files if all_subjects or is_held_out(s)]
-    sums: dict[str, _Sums] = {}
-    scored_s = 0.0
-    for i, (path, subject) in enumerate(chosen):
-        if progress is not None:
-            progress(i / len(chosen), path.name)
-        for raw in read_raw(path, subject):
-            tracker = _run(checkpoint, raw, warm_up_s, every_s, device)
-            scored_s += float(tracker.state.count.sum(axis=0).max()) / checkpoint.config.rate_hz
-            _add(sums, raw, tracker)
-    if not sums or scored_s == 0.0:
-        raise BadInputError(
-            f"nothing to score: of {len(files)} recordings {len(chosen)} are of held-out subjects "
-            f"and none of these is longer than {warm_up_s:g} s; --all-subjects scores the others "
-            "too (shipped weights may have been trained on them)."
-        )
-    ratios = {s: _ratios(v) for s, v in sums.items()}
-    names = {s: v.electrodes for s, v in sums.items()}
+    settings = settings or EvaluationSettings()
+    config = _config(weights, settings)
+    files: dict[str, list[Path]] = {}
+    for path, subject in recordings_in(data):
+        files.setdefault(subject, []).append(path)
+    chosen = {s: choose(weights, s, all_subjects=settings.all_subjects) for s in files}
+    left_out = tuple(s for s, c in chosen.items() if weights and c is None)
+    wanted = {s: sorted(files[s], key=lambda p: p.name) for s in files if s not in left_out}
+    notes: list[str] = []
+    subjects: list[SubjectScores] = []
+    share = 0.0
+    for subject, paths in wanted.items():
+        checkpoint = chosen[subject]
+
+        def tell(text: str, at: float, begun: float = share) -> None:
+            if progress is not None:
+                progress(begun + at / len(wanted), text)
+
+        scored = _subject(subject, paths, config, checkpoint, settings, notes, tell)
+        subjects += [scored] if scored is not None else []
+        share += 1 / len(wanted)
+    if not subjects:
+        raise BadInputError(_nothing(files, left_out, notes, settings))
     return ForecastScores(
-        model=checkpoint.name,
-        subjects=tuple(sums),
-        errors=np.stack([np.nanmean(r, axis=2) for r in ratios.values()]),
-        regions=_by_region(ratios, names),
-        seconds=scored_s,
+        model=_name(weights),
+        high_pass_hz=config.preprocess.high_pass_hz,
+        folds=len(weights),
+        subjects=tuple(subjects),
+        left_out=left_out,
+        trusted=not any(c is not None and trained_on(c, s) for s, c in chosen.items()),
+        notes=tuple(notes),
+        every_s=settings.every_s,
+        warm_up_s=settings.warm_up_s,
     )
 
 
-def _run(
-    checkpoint: Checkpoint, raw: RawRecording, warm_up_s: float, every_s: float, device: str
-) -> SkillTracker:
-    """Run one stretch of signal through chain and model as the pipeline does."""
-    config = checkpoint.config
-    n, hop = len(raw.electrodes), config.n_hop
-    model = EEGPTModel(checkpoint, raw.electrodes, device=device)
-    share = checkpoint.network.direct_head.blend.detach().cpu().numpy()
-    chain = Preprocessor(raw.rate, n, config.preprocess, names=raw.electrodes)
-    ring = MirrorRing(round(60.0 * config.rate_hz), n)
-    tracker = SkillTracker(config.rate_hz, config.n_horizons, n, hop)
-    good = np.ones(n, np.bool_)
-    every = max(1, round(every_s / config.hop_s))
-    first = -(-config.n_window // hop) - 1
-    fed, h = 0, 0
-    while (due := chain.ready((h + 1) * hop - 1)) <= len(raw.data):
-        made = chain.push(raw.data[fed:due], good)
-        fed = due
-        ring.write(made.signal)
-        if h >= first:
-            history = ring.view(ring.size)
-            tick = Tick(h - first, h - first, history, made.mean[-1], made.scale[-1], good)
-            tracker.observe(tick.token, history, good)
-            model.ingest(tick)
-            # At every token, as live: the model learns from them how far to trust itself.
-            ahead = model.forecast()
-            if (h + 1) * config.hop_s >= warm_up_s and h % every == 0:
-                forecasts = {
-                    "model": ahead[model.published],
-                    "ar": ahead["ar"],
-                    "ridge": ahead["ridge"],
-                    "blend": blend(ahead["ar"], ahead["ridge"], share),
-                    "hold": _hold(chain, raw.data[fed - 1], raw.rate, config, good),
-                    "persistence": persistence(tick, config.n_horizons),
-                    "mean": np.repeat(tick.mean[None], config.n_horizons, axis=0),
-                }
-                tracker.expect(tick.token, forecasts, good)
-        h += 1
-    return tracker
+def choose(
+    weights: Sequence[Checkpoint], subject: str, *, all_subjects: bool = False
+) -> Checkpoint | None:
+    """The first weights that have not seen a subject; None where all have.
+
+    With ``all_subjects`` the first of those that have is better than none.
+    """
+    unseen = [c for c in weights if not trained_on(c, subject)]
+    return next(iter([*unseen, *(weights if all_subjects else ())]), None)
 
 
-def _hold(
-    chain: Preprocessor,
-    row: FloatArray,
-    rate: float,
-    config: ModelConfig,
-    good: npt.NDArray[np.bool_],
-) -> FloatArray:
-    """Hold the newest raw row and let a copy of the chain run on: its next rows."""
-    seconds = config.n_horizons / config.rate_hz + chain.delay_s
-    n_rows = math.ceil(seconds * rate) + 2
-    ahead = copy.deepcopy(chain).push(np.repeat(row[None], n_rows, axis=0), good)
-    return ahead.signal[: config.n_horizons]
-
-
-def _add(sums: dict[str, _Sums], raw: RawRecording, tracker: SkillTracker) -> None:
-    """Add a recording's sums to its subject's; deviations count from the recording's own mean."""
-    state = tracker.state
-    if not state.count.any():
-        return
-    counted = np.maximum(state.count, 1.0)
-    deviation = np.maximum(state.square - state.total**2 / counted, 0.0)
-    own = sums.setdefault(
-        raw.subject,
-        _Sums(raw.electrodes, np.zeros_like(deviation)),
-    )
-    if own.electrodes != raw.electrodes:
+def _config(weights: Sequence[Checkpoint], settings: EvaluationSettings) -> ModelConfig:
+    """Chain, hop and horizons that all weights share."""
+    if not weights:
+        high_pass_hz = settings.high_pass_hz
+        chain = PreprocessConfig()
+        if high_pass_hz is not None:
+            chain = PreprocessConfig(high_pass_hz=high_pass_hz)
+        return ModelConfig(preprocess=chain)
+    config = weights[0].config
+    if settings.high_pass_hz not in (None, config.preprocess.high_pass_hz):
         raise BadInputError(
-            f"recording {raw.name} of {raw.subject} has other electrodes than those before it; "
-            "score them one montage at a time."
+            f"the weights were trained behind a high-pass of {config.preprocess.high_pass_hz:g} "
+            f"Hz, so they can't be scored at {settings.high_pass_hz:g} Hz; leave --highpass out, "
+            "name weights that were trained at it, or use --model ar."
         )
-    own.deviation += deviation
-    for method in METHODS:
-        error = own.error.setdefault(method, np.zeros_like(deviation))
-        error += state.error[method]
+    for other in weights[1:]:
+        for what in ("preprocess", "rate_hz", "hop_s", "window_s", "n_horizons"):
+            if getattr(other.config, what) != getattr(config, what):
+                raise BadInputError(
+                    f"the folds {weights[0].name} and {other.name} differ in {what}, so their "
+                    "scores can't stand in one table; name folds of one training."
+                )
+    return config
 
 
-def _ratios(sums: _Sums) -> Float64Array:
-    """Error over variance, (n_methods, n_bins, n_electrodes); NaN where nothing varied."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scored = np.where(sums.deviation > 0, sums.deviation, np.nan)
-        return np.stack([sums.error[m] / scored for m in METHODS])
+def _subject(
+    subject: str,
+    paths: Sequence[Path],
+    config: ModelConfig,
+    checkpoint: Checkpoint | None,
+    settings: EvaluationSettings,
+    notes: list[str],
+    tell: Callable[[str, float], None],
+) -> SubjectScores | None:
+    """Score a subject's newest recordings; None where none can be scored."""
+    montages: dict[tuple[str, ...], SubjectSums] = {}
+    phase = PhaseSums()
+    wanted = settings.runs or len(paths)
+    done = 0
+    for path in reversed(paths):
+        if done == wanted:
+            break
+        tell(path.name, done / wanted)
+        try:
+            parts = [_cut(raw, settings.electrodes) for raw in read_raw(path, subject)]
+        except (BadInputError, SourceError) as err:
+            notes.append(str(err))
+            continue
+        scored = [
+            _recording(raw, config, checkpoint, settings, montages, phase)
+            for raw in parts
+            if raw is not None
+        ]
+        if any(scored):
+            done += 1
+        else:
+            notes.append(
+                f"{path.name} is left out: nothing of it lies more than {settings.warm_up_s:g} s "
+                "after its start or has the electrodes asked for."
+            )
+    if not done:
+        return None
+    identity = checkpoint.identity if checkpoint is not None else ""
+    return score_subject(subject, identity, list(montages.values()), phase)
 
 
-def region_of(electrode: str) -> str:
-    """Region of an electrode: ``frontal``, ``central``, ``temporal`` or ``posterior``."""
-    letters = electrode.rstrip("0123456789z").upper()
-    if letters in ("FP", "AF", "F"):
-        return "frontal"
-    if letters in ("FC", "C", "CP"):
-        return "central"
-    return "temporal" if "T" in letters else "posterior"
+def _recording(
+    raw: RawRecording,
+    config: ModelConfig,
+    checkpoint: Checkpoint | None,
+    settings: EvaluationSettings,
+    montages: dict[tuple[str, ...], SubjectSums],
+    phase: PhaseSums,
+) -> bool:
+    """Run one stretch of signal and add what came out; whether anything was scored."""
+    if len(raw.data) / raw.rate < settings.warm_up_s + config.n_horizons / config.rate_hz:
+        return False
+    stretch = behind_chain(raw, config)
+    sums = RecordingSums(stretch, config.n_horizons, robust=settings.robust)
+    mu = MuPhase(stretch, settings.warm_up_s)
+    scored = False
+    for some in moments(
+        raw,
+        stretch,
+        config,
+        checkpoint,
+        warm_up_s=settings.warm_up_s,
+        every_s=settings.every_s,
+        rollout=settings.rollout,
+        device=settings.device,
+    ):
+        sums.add(some)
+        mu.add(some, phase)
+        scored = True
+    if scored:
+        sums.finish(montages.setdefault(raw.electrodes, SubjectSums(raw.electrodes)))
+    return scored
 
 
-def _by_region(
-    ratios: dict[str, Float64Array], names: dict[str, tuple[str, ...]]
-) -> dict[str, Float64Array]:
-    """Mean over a region's electrodes, then over the subjects that have any."""
-    out = {}
-    for region in ("frontal", "central", "temporal", "posterior"):
-        means = []
-        for subject, ratio in ratios.items():
-            inside = [region_of(e) == region for e in names[subject]]
-            if any(inside):
-                means.append(np.nanmean(ratio[:, :, inside], axis=2))
-        if means:
-            out[region] = np.mean(means, axis=0)
-    return out
+def _cut(raw: RawRecording, electrodes: Sequence[str]) -> RawRecording | None:
+    """Leave only these electrodes; None where the recording has none of them."""
+    if not electrodes:
+        return raw
+    columns = [i for i, e in enumerate(raw.electrodes) if normalise(e) in electrodes]
+    if not columns:
+        return None
+    return replace(
+        raw,
+        electrodes=tuple(raw.electrodes[i] for i in columns),
+        data=np.ascontiguousarray(raw.data[:, columns]),
+    )
+
+
+def _name(weights: Sequence[Checkpoint]) -> str:
+    if not weights:
+        return "no weights"
+    if len(weights) == 1:
+        return weights[0].name
+    return f"{len(weights)} folds ({', '.join(c.name for c in weights)})"
+
+
+def _nothing(
+    files: dict[str, list[Path]],
+    left_out: Sequence[str],
+    notes: Sequence[str],
+    settings: EvaluationSettings,
+) -> str:
+    """Why there is nothing to score."""
+    if len(left_out) == len(files):
+        return (
+            "nothing to score: the weights were trained on everybody here, or do not say whom they "
+            "were trained on; name recordings of others, a folder of folds (--model FOLDER), or "
+            "score them all the same with --all-subjects."
+        )
+    many = f" ({len(left_out)} subjects are left out: the weights know them)" if left_out else ""
+    first = f" {notes[0]}" if notes else ""
+    return (
+        f"nothing to score: no recording is readable and longer than {settings.warm_up_s:g} s, "
+        f"which warm the baselines up{many}.{first}"
+    )

@@ -2,17 +2,21 @@
 
     sequence of T = 2 x context tokens of E electrodes of one recording
       |---- context ----|---- context ----|
-                         ...p.......p.......p.......p     every 8th token is a position: history,
+                         ...p.......p.......p.......p     every 4th token is a position: history,
                                                           linear forecasts and the next second
 Half of a sequence is history only, so that the tokens that are scored look as far back as live
-ones do.  A step's batch is drawn from ``(seed, step)`` alone: a run that is resumed goes on with
-the very batches that it would have had.
+ones do.  Sequence ``i`` of a step is drawn from ``(seed, step, i)`` alone: a run that is resumed
+goes on with the very batches that it would have had, and any number of processes share the same.
+
+Recordings of all lengths and montages come in one stream.  A data set counts by the square root
+of its hours, so that a large one does not drown a small one; within it a recording counts by its
+length, as that of a night does by its first :data:`LONGEST_S`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +30,8 @@ from rtbci.models.electrodes import GENERIC, electrode_ids
 from rtbci.models.pretrain.corpus.prepared import POSITION_STRIDE, Prepared, score_weight
 from rtbci.models.pretrain.training.linear import LinearFloor
 from rtbci.models.ridge import LAYOUT
-from rtbci.models.tokens import bound, normalise, token_window
-from rtbci.types import FloatArray
+from rtbci.models.tokens import bound, normalise
+from rtbci.types import BoolArray, FloatArray
 
 Array = npt.NDArray[Any]
 
@@ -40,6 +44,9 @@ GENERIC_SHARE = 0.05
 
 LATE_START_SHARE = 0.15
 """Sequences that begin somewhere within, as after a gap."""
+
+LONGEST_S = 1800.0
+"""A recording that is longer is drawn from no more often than one of this length."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,13 @@ class Batch:
         AR (the ridge where it has none) and ridge, in deviations.
     target : Tensor, shape (B, P, E, n_horizons), float32
     valid : Tensor, shape (B, P, E), bool
+        Where the newest second is a signal; what comes later has no say in an input.
     weight : Tensor, shape (B, P, E), float32
-        What the error of each forecast counts; 0 where it is not valid.
+        What the error of each forecast counts; 0 where now or later there is no signal.
     origin : str
         Recordings and hops it was cut from, for when something is wrong with it.
+    tokens : int
+        Tokens of real electrodes: smaller groups are filled up with ones that count nothing.
     """
 
     windows: Tensor
@@ -81,15 +91,21 @@ class Batch:
     valid: Tensor
     weight: Tensor
     origin: str
+    tokens: int
 
-    def to(self, device: str) -> Batch:
-        """Move it to a device."""
-        return replace(
-            self,
-            **{
-                f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "origin"
-            },
-        )
+    def to(self, device: torch.device) -> Batch:
+        """Move it to a device; from pinned memory this does not wait."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin(self) -> Batch:
+        """Put it where a GPU can copy it from while other things go on."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        moved: dict[str, Any] = {
+            k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)
+        }
+        return replace(self, **moved)
 
 
 class Batches:
@@ -116,9 +132,7 @@ class Batches:
     ) -> None:
         self._recordings = [r for r in recordings if len(r.positions)]
         self._ids = [np.array(electrode_ids(r.electrodes), np.int64) for r in self._recordings]
-        self._weights = [score_weight(r) for r in self._recordings]
-        counts = np.array([len(r.positions) for r in self._recordings], np.float64)
-        self._shares = counts / counts.sum()
+        self._shares = _shares(self._recordings, config.n_hop / config.rate_hz)
         self._config = config
         self._floor = floor
         self._seed = seed
@@ -126,19 +140,29 @@ class Batches:
         self._n_tokens = 2 * config.context
         self._n_positions = max(1, config.context // POSITION_STRIDE)
 
-    def draw(self, step: int) -> Batch:
-        """Give the batch of a step."""
+    def draw(self, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """Give the batch of a step, or one of several parts that make it up.
+
+        A part that no sequence falls to is a blank: it counts nothing.
+        """
         rng = np.random.default_rng([self._seed, step])
         size = min(int(rng.choice(GROUPS, p=GROUP_SHARES)), self._per_step)
-        parts = [self._sequence(rng, size) for _ in range(max(1, self._per_step // size))]
-        # Recordings with fewer electrodes than the group cut the whole batch down to theirs.
-        least = min(p["electrode_ids"].shape[0] for p, _ in parts)
+        chosen = range(part, max(1, self._per_step // size), parts)
+        drawn = [self._sequence(np.random.default_rng([self._seed, step, i]), size) for i in chosen]
+        if not drawn:
+            drawn = [(self._blank(), "nothing")]
+        widest = max(len(p["electrode_ids"]) for p, _ in drawn)
         stacked = {
-            key: torch.from_numpy(np.stack([_crop(p[key], key, least) for p, _ in parts]))
-            for key in parts[0][0]
+            key: torch.from_numpy(np.stack([_widen(p[key], key, widest) for p, _ in drawn]))
+            for key in drawn[0][0]
         }
         ends = self._n_tokens - 1 - POSITION_STRIDE * np.arange(self._n_positions)[::-1]
-        return Batch(**stacked, at=torch.from_numpy(ends), origin=", ".join(o for _, o in parts))
+        return Batch(
+            **stacked,
+            at=torch.from_numpy(ends),
+            origin=", ".join(o for _, o in drawn),
+            tokens=self._n_tokens * sum(len(p["electrode_ids"]) for p, _ in drawn if chosen),
+        )
 
     def _sequence(self, rng: np.random.Generator, size: int) -> tuple[dict[str, Array], str]:
         """One sequence: its arrays without the batch dimension, and where it comes from."""
@@ -154,85 +178,127 @@ class Batches:
         start = max(0, first_token - int(hops[0]))
         if rng.random() < LATE_START_SHARE:
             start = max(start, int(rng.integers(self._n_tokens)))
-
-        from_row = max(0, int(hops[0] + 1) * config.n_hop - LAYOUT.n_rows)
-        to_row = (newest + 1) * config.n_hop + config.n_horizons
-        signal = np.ascontiguousarray(recording.signal[from_row:to_row][:, chosen])
-        cut = _Cut(signal, from_row, recording, chosen, config)
-
         ids = self._ids[which][chosen]
         ids[rng.random(len(ids)) < GENERIC_SHARE] = GENERIC
-        n, shape = len(chosen), (len(chosen), self._n_tokens)
-        windows = np.zeros((*shape, config.n_window), np.float32)
-        step_target = np.zeros((*shape, config.n_hop), np.float32)
-        step_weight = np.zeros(shape, np.float32)
-        counts = self._weights[which][:, chosen] * recording.valid[:, chosen]
-        for t in range(start, self._n_tokens):
-            h = int(hops[t])
-            windows[:, t] = cut.past(h, config.n_window)
-            step_target[:, t] = cut.future(h, config.n_hop)
-            step_weight[:, t] = counts[h] * recording.valid[h + 1, chosen]
 
-        p = self._n_positions
-        recent = np.zeros((p, n, config.recent), np.float32)
-        linear = np.zeros((p, n, 2, config.n_horizons), np.float32)
-        target = np.zeros((p, n, config.n_horizons), np.float32)
-        valid = np.zeros((p, n), np.bool_)
-        weight = np.zeros((p, n), np.float32)
-        stranger = self._floor.unseen(recording.subject)
-        ahead = config.n_horizons // config.n_hop
-        for i in range(p):
-            back = p - 1 - i
-            t = self._n_tokens - 1 - POSITION_STRIDE * back
-            if last < back or t < start:
-                continue
-            h = int(hops[t])
-            recent[i] = cut.past(h, config.recent)
-            ridge = history_features(cut.past(h, LAYOUT.n_rows)) @ stranger
-            ar = recording.ar[last - back][chosen].astype(np.float32)
-            linear[i, :, 0] = np.where(np.isnan(ar), ridge, ar)
-            linear[i, :, 1] = ridge
-            target[i] = cut.future(h, config.n_horizons)
-            valid[i] = recording.valid[h, chosen] & recording.valid[h + ahead, chosen]
-            weight[i] = counts[h] * valid[i]
-        arrays: dict[str, Array] = {
-            "windows": windows,
-            "electrode_ids": ids,
-            "start": np.full(n, start, np.int64),
-            "step_target": step_target,
-            "step_weight": step_weight,
-            "recent": recent,
-            "linear": bound(linear),
-            "target": target,
-            "valid": valid,
-            "weight": weight,
-        }
+        arrays = self._blank(len(chosen))
+        arrays["electrode_ids"][:] = ids
+        arrays["start"][:] = start
+        cut = _Cut.of(recording, chosen, hops, config)
+        counts = score_weight(recording, hops[start:])[:, chosen] * cut.valid(hops[start:])
+        arrays["windows"][:, start:] = cut.past(hops[start:], config.n_window)
+        arrays["step_target"][:, start:] = cut.future(hops[start:], config.n_hop)
+        arrays["step_weight"][:, start:] = (counts * cut.valid(hops[start:] + 1)).T
+
+        back = np.arange(self._n_positions)[::-1]
+        tokens = self._n_tokens - 1 - POSITION_STRIDE * back
+        there = (back <= last) & (tokens >= start)
+        tokens, at = tokens[there], last - back[there]
+        now = hops[tokens]
+        past = cut.past(now, LAYOUT.n_rows)
+        ridge = history_features(past) @ self._floor.unseen(recording.subject)
+        ar = np.stack([recording.ar[i] for i in at])[:, chosen].astype(np.float32)
+        valid = cut.valid(now)
+        counted = valid & cut.valid(now + config.n_horizons // config.n_hop)
+        arrays["recent"][there] = past[:, :, -config.recent :].swapaxes(0, 1)
+        arrays["linear"][there, :, 0] = np.where(np.isnan(ar), ridge.swapaxes(0, 1), ar)
+        arrays["linear"][there, :, 1] = ridge.swapaxes(0, 1)
+        bound(arrays["linear"])
+        arrays["target"][there] = cut.future(now, config.n_horizons).swapaxes(0, 1)
+        arrays["valid"][there] = valid
+        arrays["weight"][there] = counts[tokens - start] * counted
         return arrays, f"{recording.name} up to hop {newest}"
+
+    def _blank(self, n: int = 1) -> dict[str, Array]:
+        """Arrays of a sequence of ``n`` electrodes that counts nothing."""
+        config, p, t = self._config, self._n_positions, self._n_tokens
+        return {
+            "windows": np.zeros((n, t, config.n_window), np.float32),
+            "electrode_ids": np.full(n, GENERIC, np.int64),
+            "start": np.full(n, t, np.int64),
+            "step_target": np.zeros((n, t, config.n_hop), np.float32),
+            "step_weight": np.zeros((n, t), np.float32),
+            "recent": np.zeros((p, n, config.recent), np.float32),
+            "linear": np.zeros((p, n, 2, config.n_horizons), np.float32),
+            "target": np.zeros((p, n, config.n_horizons), np.float32),
+            "valid": np.zeros((p, n), np.bool_),
+            "weight": np.zeros((p, n), np.float32),
+        }
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """A stretch of some electrodes, and what tokens in it see."""
+    """A stretch of some electrodes, and what tokens in it see.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (n_electrodes, n_rows), float32, µV
+        Rows that the recording does not have, in front, are NaN: what is not known is the mean.
+    first_row : int
+        Of the recording.
+    """
 
     signal: FloatArray
-    from_row: int
+    first_row: int
     recording: Prepared
     chosen: npt.NDArray[np.int64]
-    config: ModelConfig
+    n_hop: int
 
-    def past(self, h: int, n_rows: int) -> FloatArray:
-        """Give the newest rows up to hop ``h``: (n_electrodes, n_rows), in its deviations."""
-        mean, scale = self.recording.mean[h, self.chosen], self.recording.scale[h, self.chosen]
-        now = (h + 1) * self.config.n_hop - self.from_row
-        return token_window(self.signal[max(0, now - n_rows) : now], mean, scale, n_rows).T
+    @classmethod
+    def of(
+        cls,
+        recording: Prepared,
+        chosen: npt.NDArray[np.int64],
+        hops: npt.NDArray[np.int64],
+        config: ModelConfig,
+    ) -> _Cut:
+        """Read all that forecasts from these hops need."""
+        first = int(hops[0] + 1) * config.n_hop - LAYOUT.n_rows
+        stop = int(hops[-1] + 1) * config.n_hop + config.n_horizons
+        rows = recording.signal[max(0, first) : stop, chosen]
+        signal = np.full((len(chosen), stop - first), np.nan, np.float32)
+        signal[:, max(0, -first) : max(0, -first) + len(rows)] = rows.T
+        return cls(signal, first, recording, chosen, config.n_hop)
 
-    def future(self, h: int, n_rows: int) -> FloatArray:
-        """Give the rows after hop ``h``: (n_electrodes, n_rows), in its deviations."""
-        mean, scale = self.recording.mean[h, self.chosen], self.recording.scale[h, self.chosen]
-        now = (h + 1) * self.config.n_hop - self.from_row
-        return bound(normalise(self.signal[now : now + n_rows], mean, scale)).T
+    def past(self, hops: npt.NDArray[np.int64], n_rows: int) -> FloatArray:
+        """Give the newest rows up to hops: (n_electrodes, n_hops, n_rows), in its deviations."""
+        return self._rows(hops, -n_rows, n_rows)
+
+    def future(self, hops: npt.NDArray[np.int64], n_rows: int) -> FloatArray:
+        """Give the rows after hops: (n_electrodes, n_hops, n_rows), in its deviations."""
+        return self._rows(hops, 0, n_rows)
+
+    def valid(self, hops: npt.NDArray[np.int64]) -> BoolArray:
+        """Where electrodes have a signal, (n_hops, n_electrodes)."""
+        valid: BoolArray = self.recording.valid[hops][:, self.chosen]
+        return valid
+
+    def _rows(self, hops: npt.NDArray[np.int64], offset: int, n_rows: int) -> FloatArray:
+        mean = self.recording.mean[hops][:, self.chosen].T[..., None]
+        scale = self.recording.scale[hops][:, self.chosen].T[..., None]
+        views = np.lib.stride_tricks.sliding_window_view(self.signal, n_rows, axis=1)
+        cut = views[:, (hops + 1) * self.n_hop - self.first_row + offset]
+        with np.errstate(invalid="ignore", over="ignore"):
+            return bound(normalise(cut, mean, scale))
 
 
-def _crop(array: Array, key: str, n: int) -> Array:
-    """Keep the first ``n`` electrodes; positions come before them where there are any."""
-    return array[:, :n] if key in ("recent", "linear", "target", "valid", "weight") else array[:n]
+def _shares(recordings: Sequence[Prepared], position_s: float) -> npt.NDArray[np.float64]:
+    """Probability of each recording (see the module's text)."""
+    longest = LONGEST_S / (position_s * POSITION_STRIDE)
+    own = np.array([min(len(r.positions), longest) for r in recordings])
+    sets = [r.dataset for r in recordings]
+    whole = {s: sum(n for n, other in zip(own, sets, strict=True) if other == s) for s in set(sets)}
+    shares = np.array([n / whole[s] ** 0.5 for n, s in zip(own, sets, strict=True)], np.float64)
+    shares /= shares.sum()
+    return shares
+
+
+def _widen(array: Array, key: str, n: int) -> Array:
+    """Fill up to ``n`` electrodes with ones that count nothing; positions come before them."""
+    axis = 1 if key in ("recent", "linear", "target", "valid", "weight") else 0
+    missing = n - array.shape[axis]
+    if not missing:
+        return array
+    fill = array.max() if key == "start" else 0
+    width = [(0, missing if a == axis else 0) for a in range(array.ndim)]
+    return np.pad(array, width, constant_values=fill)

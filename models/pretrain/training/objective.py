@@ -1,72 +1,69 @@
-"""What stage I minimises: squared errors on samples that the model has not seen.
+"""What an objective of stage I is: errors to make small, as sums that add up.
 
-Each horizon's error counts over that of the linear blend there, and horizons count by the
-logarithm of time, since what can be learned lies early.
+A step's examples may lie on several processes, or come one portion after the other.  Its loss is
+the same however they are spread, because an objective gives sums, and says beforehand, from the
+batch alone, what they are divided by: ``loss = sum_k share_k * sum_k / count_k``, sums and counts
+taken over all portions.  :mod:`rtbci.models.pretrain.training.registry` lists the objectives.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
 
 from rtbci.models.eegpt import EEGPT
 from rtbci.models.pretrain.training.batches import Batch
-from rtbci.models.pretrain.training.linear import LinearFloor
-
-STEP_SHARE = 0.05
-"""Weight of the step head's loss beside the direct head's 1."""
-LEAST_ERROR = 0.1
-"""Errors of the blend below this count as this: the low-passed signal's next sample is almost
-certain (error 4e-5), and its weight would leave nothing for the horizons that can be learned."""
-EARLY_S = 0.05
-"""Horizons count by 1 / (time + this): the last half second as much as the first 40 ms."""
 
 
-def horizon_weights(floor: LinearFloor, rate_hz: float) -> Tensor:
-    """What each horizon's squared error counts, shape (n_horizons,)."""
-    time_s = torch.arange(1, len(floor.error) + 1) / rate_hz
-    density = 1.0 / (time_s + EARLY_S)
-    weight: Tensor = density / density.mean() / torch.from_numpy(floor.error).clamp(min=LEAST_ERROR)
-    return weight
+class Losses(NamedTuple):
+    """What came of a batch.
 
-
-def losses(network: EEGPT, batch: Batch, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted errors of the direct head and of the step head.
-
-    Parameters
+    Attributes
     ----------
-    network : EEGPT
-    batch : Batch
-    weight : Tensor, shape (n_horizons,)
-        Of :func:`horizon_weights`.
-
-    Returns
-    -------
-    direct, step : Tensor, scalars
+    terms : Tensor, shape (n_terms,), float32
+        Weighted sums of errors, in the order of :attr:`Objective.terms`.
+    figures : Tensor, shape (n_figures, 2), float32
+        For people, without gradient: error, and the error of what it is compared with, in the
+        order of :attr:`Objective.figures`.
     """
-    states = network.encode(batch.windows, batch.electrode_ids, batch.start)
-    at_positions = states[:, :, batch.at].transpose(1, 2).flatten(0, 1)
-    forecast = network.direct_head(
-        at_positions,
-        batch.recent.flatten(0, 1),
-        batch.linear.flatten(0, 1),
-        batch.valid.flatten(0, 1),
-    )
-    off = (forecast - batch.target.flatten(0, 1)).square() * weight
-    direct = _mean(off, batch.weight.flatten(0, 1))
-    n_hop = batch.step_target.shape[-1]
-    ahead = (network.step_head(states) - batch.step_target).square() * weight[:n_hop]
-    return direct, _mean(ahead, batch.step_weight)
+
+    terms: Tensor
+    figures: Tensor
 
 
-@torch.no_grad()
-def blend_loss(network: EEGPT, batch: Batch, weight: Tensor) -> Tensor:
-    """Weighted error of the linear blend, as :func:`losses` weights the direct head's."""
-    share = network.direct_head.blend
-    blend = share * batch.linear[..., 0, :] + (1.0 - share) * batch.linear[..., 1, :]
-    return _mean((blend - batch.target).square() * weight, batch.weight)
+class Objective(nn.Module, ABC):
+    """One way of training the network.
 
+    A module, so that what it needs beside the network goes where the network goes: buffers, and
+    parameters that are trained with it and end with the training.  What is random in it comes from
+    torch's global generator, which is seeded anew for every portion of every step.
 
-def _mean(values: Tensor, counts: Tensor) -> Tensor:
-    """Mean over the last dimension, then by these weights; 0 where all of them are."""
-    return (values.mean(dim=-1) * counts).sum() / counts.sum().clamp(min=1e-6)
+    Attributes
+    ----------
+    terms : mapping of str to float
+        Share of each term's mean in the loss.
+    figures : tuple of str
+        What is shown and logged; the first sums the training up, below 1 is better than what it
+        is compared with.
+    """
+
+    terms: ClassVar[Mapping[str, float]]
+    figures: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def trains(self, parameter: str) -> bool:
+        """Whether a parameter of the network, by its name, is trained."""
+
+    @abstractmethod
+    def counts(self, batch: Batch) -> Tensor:
+        """What the terms' sums are divided by, shape (n_terms,), float64: summed over portions."""
+
+    @abstractmethod
+    def forward(self, network: EEGPT, batch: Batch) -> Losses:
+        """Run the network on a batch.
+
+        NB: under bfloat16 autocast; errors and what follows from them are to be float32.
+        """

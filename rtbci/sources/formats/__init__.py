@@ -11,7 +11,7 @@ from pathlib import Path
 from rtbci.errors import BadInputError
 from rtbci.sources.formats.brainflow_csv import open_brainflow
 from rtbci.sources.formats.common import Opened
-from rtbci.sources.formats.csv_table import open_csv
+from rtbci.sources.formats.csv_table import looks_like_csv, open_csv
 from rtbci.sources.formats.mne_formats import SUFFIXES, open_mne
 from rtbci.sources.formats.openbci_txt import looks_like_openbci, open_openbci
 from rtbci.sources.formats.xdf import open_xdf
@@ -20,7 +20,9 @@ _COMPANIONS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".dat": ".vhdr", ".fdt": ".set
 _TEXT = (".txt", ".csv", ".tsv")
 
 
-def open_file(path: Path, board: str | None = None, stream: str | None = None) -> Opened:
+def open_file(
+    path: Path, board: str | None = None, stream: str | None = None, *, cut_off: bool = False
+) -> Opened:
     """Open a recording of any known format.
 
     Parameters
@@ -30,6 +32,8 @@ def open_file(path: Path, board: str | None = None, stream: str | None = None) -
         The board of a BrainFlow file, where it should not be guessed.
     stream : str | None
         The stream of an XDF file, where it should not be chosen.
+    cut_off : bool
+        Take a file that ends too early for what is there: rows near its end may be unreadable.
 
     Raises
     ------
@@ -40,9 +44,9 @@ def open_file(path: Path, board: str | None = None, stream: str | None = None) -
     suffixes = [s.lower() for s in path.suffixes]
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".gz" and suffixes[-2:-1] == [".fif"]:
-        return open_mne(path)
+        return open_mne(path, cut_off=cut_off)
     if suffix in SUFFIXES:
-        return open_mne(path)
+        return open_mne(path, cut_off=cut_off)
     if suffix in (".xdf", ".xdfz"):
         return open_xdf(path, stream)
     if suffix in _TEXT:
@@ -51,6 +55,16 @@ def open_file(path: Path, board: str | None = None, stream: str | None = None) -
         f"{path} has the unknown ending {suffix or 'none'!r}; rtbci replays "
         f"{', '.join(SUFFIXES)}, .xdf, OpenBCI GUI .txt, BrainFlow .csv and .csv with times."
     )
+
+
+def looks_like_recording(path: Path) -> bool:
+    """Whether a text file begins as one of the text formats, without a board being guessed."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(4096).decode("utf-8", errors="replace")
+    except OSError:
+        return False
+    return looks_like_openbci(beginning) or looks_like_csv(beginning)
 
 
 def _present(path: Path) -> Path:

@@ -5,6 +5,7 @@ EEG-ExPy, muse-lsl and Notion's exporters write them (``timestamps,TP9,...,Marke
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,20 @@ _TIMES = frozenset(
 )
 _MARKERS = ("marker", "stim", "trigger", "event", "label")
 _EPOCH_MS = 1e11
+
+
+def looks_like_csv(beginning: str) -> bool:
+    """Whether a text begins with a header that has a time column, and a row of numbers."""
+    lines = beginning.lstrip("\ufeff").splitlines()[:2]
+    if len(lines) < 2:
+        return False
+    names, cells = (re.split(r"[,;\t]", line) for line in lines)
+    timed = any(n.strip().strip('"').lower() in _TIMES for n in names)
+    try:
+        float(cells[0])
+    except ValueError:
+        return False
+    return timed and len(names) == len(cells) > 2
 
 
 def open_csv(path: Path) -> Opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import warnings
 from pathlib import Path
@@ -11,7 +12,15 @@ import numpy as np
 
 from rtbci.errors import BadInputError, SourceError
 from rtbci.montage import guess_type, is_standard, normalise
-from rtbci.sources.formats.common import Opened, foreign, plain_label, repair_units, stream_info
+from rtbci.sites import nearest_sites
+from rtbci.sources.formats.common import (
+    Opened,
+    add_note,
+    foreign,
+    plain_label,
+    repair_units,
+    stream_info,
+)
 from rtbci.types import Channel, ChannelType, FloatArray, Marker
 
 SUFFIXES = {
@@ -40,8 +49,14 @@ _STIM_ROWS = 100_000
 _MOST_CODES_WITHOUT_REST = 64
 
 
-def open_mne(path: Path) -> Opened:
+def open_mne(path: Path, *, cut_off: bool = False) -> Opened:
     """Open a recording that MNE reads, without loading it.
+
+    Parameters
+    ----------
+    path : Path
+    cut_off : bool
+        Take a file that ends too early for what is there, and say so in its notes.
 
     Raises
     ------
@@ -49,12 +64,15 @@ def open_mne(path: Path) -> Opened:
         Where MNE can't make sense of the file.
     """
     kind = SUFFIXES[Path(path.name.lower().removesuffix(".gz")).suffix]
-    raw = _open_raw(path, kind)
+    raw, missing = _open_raw(path, kind, cut_off)
     rate, first = float(raw.info["sfreq"]), float(raw.first_time)
     channels, scale = _channels(raw)
+    channels, placed = _placed(raw, channels)
     markers, breaks = _annotations(raw, first, rate)
     markers += _stim_markers(raw, rate, path, kind)
     info = stream_info(path, rate, channels, format=kind, rows=int(raw.n_times))
+    for note in filter(None, [missing, placed]):
+        info = add_note(info, note)
 
     def read(start: int, stop: int) -> FloatArray:
         volts = _slice(raw, None, start, stop, path, kind)
@@ -73,19 +91,26 @@ def open_mne(path: Path) -> Opened:
         read(opened.n_rows - 1, opened.n_rows)
         return repair_units(opened, trusted=True)
     except SourceError as err:
+        if cut_off:
+            return opened
         raw.close()
         raise foreign(path, kind, err.__cause__ or err) from err
 
 
-def _open_raw(path: Path, kind: str) -> Any:
-    """Open by the reader for its kind, silently; MNE picks it by the suffix."""
+def _open_raw(path: Path, kind: str, cut_off: bool) -> tuple[Any, str]:
+    """Open by the reader for its kind, silently; MNE picks it by the suffix.
+
+    With what is missing at the file's end, where ``cut_off`` allows that.
+    """
     import mne
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         options: dict[str, Any] = {"preload": False, "verbose": "ERROR"}
         try:
-            _check_complete(path, kind)
+            missing = _missing(path, kind)
+            if missing and not cut_off:
+                raise ValueError(missing)
             try:
                 raw = mne.io.read_raw(path, **options)
             except UnicodeDecodeError:
@@ -102,13 +127,19 @@ def _open_raw(path: Path, kind: str) -> Any:
             raise foreign(path, kind, err) from err
     if raw.n_times == 0 or not raw.ch_names:
         raise foreign(path, kind, "it holds no samples")
-    return raw
+    return raw, missing
 
 
-def _check_complete(path: Path, kind: str) -> None:
-    """Refuse an EDF or BDF that is shorter than its header says; MNE would fill it up."""
+def _missing(path: Path, kind: str) -> str:
+    """Say how much an EDF or BDF is shorter than its header says; empty where it is whole.
+
+    Raises
+    ------
+    ValueError
+        Where the header itself is cut off.
+    """
     if kind not in ("EDF", "BDF"):
-        return
+        return ""
     with path.open("rb") as file:
         head = file.read(256)
         if len(head) < 256:
@@ -124,8 +155,7 @@ def _check_complete(path: Path, kind: str) -> None:
     per_record = sum(int(samples[i * 8 : i * 8 + 8]) for i in range(n_signals))
     record_bytes = per_record * (3 if kind == "BDF" else 2)
     whole = (path.stat().st_size - header_bytes) // max(record_bytes, 1)
-    if whole < n_records:
-        raise ValueError(f"it ends after {max(whole, 0)} of {n_records} records")
+    return f"it ends after {max(whole, 0)} of {n_records} records" if whole < n_records else ""
 
 
 def _slice(raw: Any, picks: list[int] | None, start: int, stop: int, path: Path, kind: str) -> Any:
@@ -155,6 +185,23 @@ def _channels(raw: Any) -> tuple[list[Channel], Any]:
             channels.append(Channel(label, kind, (mne_type != "stim" and unit) or "n/a"))
             scale.append(1.0)
     return channels, np.array(scale)
+
+
+def _placed(raw: Any, channels: list[Channel]) -> tuple[list[Channel], str]:
+    """Name electrodes with foreign names after the sites they are nearest to, and say so."""
+    own = [normalise(c.name) for c in channels]
+    where: dict[str, tuple[float, float, float]] = {}
+    for i, channel in enumerate(channels):
+        x, y, z = map(float, raw.info["chs"][i]["loc"][:3])
+        known = np.isfinite([x, y, z]).all() and any((x, y, z))
+        if known and channel.type is ChannelType.EEG and not is_standard(own[i]):
+            where[channel.name] = (x, y, z)
+    sites = nearest_sites(where, taken=own)
+    if not sites:
+        return channels, ""
+    shown = ", ".join(f"{n} is {s}" for n, s in list(sites.items())[:4])
+    note = f"{len(sites)} electrodes are named after the sites they are nearest to ({shown}, ...)"
+    return [dataclasses.replace(c, name=sites.get(c.name, c.name)) for c in channels], note
 
 
 def _eeg_or_not(label: str) -> ChannelType:
