@@ -187,7 +187,8 @@ def _absolute(data: str) -> str:
 def _print(result: PretrainResult, folder: Path, *, as_json: bool) -> None:
     if as_json:
         model = None if result.model is None else str(result.model)
-        print_json({"event": "summary", **asdict(result), "model": model})
+        paths = {"model": model, "manifest": str(result.manifest)}
+        print_json({"event": "summary", **asdict(result), **paths})
         return
     left_out = f", {result.left_out} recordings left out" if result.left_out else ""
     typer.echo(

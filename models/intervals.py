@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from rtbci.errors import BadInputError
 from rtbci.tick import Tick
@@ -159,7 +159,7 @@ class Intervals:
             raise BadInputError("there is no forecast yet that could have an interval.")
         newest = self.state.pending[-1]
         narrow, wide = newest.half
-        place, first, last = np.log(norm.ppf(0.5 + 0.5 * np.array([level, *LEVELS])))
+        place, first, last = np.log(ndtri(0.5 + 0.5 * np.array([level, *LEVELS])))
         share = np.float32((place - first) / (last - first))
         half = narrow * (wide / narrow) ** share
         return newest.mean - half, newest.mean + half

@@ -107,6 +107,7 @@ def test_a_killed_run_ends_with_the_very_same_weights(
     np.testing.assert_array_equal(curve(out)[:, :2], curve(alone[0])[:, :2])
 
 
+@pytest.mark.timeout(900)
 def test_two_processes_learn_what_one_does(
     corpus: Path, tmp_path: Path, alone: tuple[Path, str]
 ) -> None:

@@ -251,7 +251,8 @@ def test_it_begins_by_itself_only_after_auto_on_a_terminal(profile: Profile, job
     assert read_state(profile.folder) is None
     assert background.go_on(profile, job, asked=False, shown=True) == ""
     few = replace(profile, card=replace(profile.card, electrodes=("C3", "C4", "O1")))
-    assert background.go_on(few, job, asked=True, shown=True).startswith("no fine-tuning: the decoder reads 2")
+    said = background.go_on(few, job, asked=True, shown=True)
+    assert said.startswith("no fine-tuning: the decoder reads 2")
     assert read_state(profile.folder) is None
 
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 from pretraining import CLASSES, NAMES, SECONDS, TINY, network_on, raw, write_files
 
+from rtbci.apps.cli import app
 from rtbci.errors import BadInputError, RtbciError
 from rtbci.models.baselines import RidgeForecaster
 from rtbci.models.checkpoint import load_checkpoint
@@ -425,3 +426,15 @@ def test_learning_rate_warms_up_and_ends_at_zero(tmp_path: Path) -> None:
     assert max(rates) == pytest.approx(2e-3, rel=0.01)
     assert rates[0] < 0.05 * max(rates)
     assert rates[-1] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_with_json_every_line_is_an_event(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["pretrain", str(corpus), "--out", str(tmp_path / "out"), "--size", "tiny"]
+    words += ["--steps", "2", "--log-every", "1", "--device", "cpu", "--json"]
+    app(words, standalone_mode=False)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [e["event"] for e in events] == ["step", "step", "summary"]
+    assert events[-1]["model"] == str(tmp_path / "out" / "model.safetensors")
+    assert Path(events[-1]["manifest"]).is_file()

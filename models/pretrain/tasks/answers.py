@@ -20,6 +20,9 @@ from rtbci.models.teg import TEG
 
 Array = npt.NDArray[np.float64]
 
+TOGETHER = 64
+"""Trials that a graph reads at a time."""
+
 FEWEST = 5
 """Numbers of one subject from which on a correlation is computed."""
 
@@ -33,13 +36,15 @@ def key_of(task: Task) -> str:
 def outputs_of(graph: TEG, trials: Trials, task: Task = HANDS) -> Tensor:
     """Outputs at every token of the trials as recorded: (n_trials, n_tokens, n_outputs)."""
     graph.eval()
+    n = trials.states.shape[2]
     rows = []
-    for i in range(len(trials.subjects)):
-        states = trials.states[i, 0].float()
-        n = len(states)
-        valid = trials.valid[i].expand(n, -1)
-        rows.append(graph(states, trials.electrode_ids.expand(n, -1), valid, key_of(task)))
-    return torch.stack(rows)
+    for i in range(0, len(trials.subjects), TOGETHER):
+        states = trials.states[i : i + TOGETHER, 0].flatten(0, 1).float()
+        valid = trials.valid[i : i + TOGETHER].repeat_interleave(n, dim=0)
+        ids = trials.electrode_ids.expand(len(states), -1)
+        rows.append(graph(states, ids, valid, key_of(task)))
+    said = torch.cat(rows)
+    return said.view(-1, n, said.shape[-1])
 
 
 def odds_of(outputs: Tensor, task: Task) -> Tensor:

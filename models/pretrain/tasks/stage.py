@@ -73,6 +73,7 @@ def fit_tasks(
     graphs: Graphs = "joint",
     graph_layers: int | None = None,
     seed: int = 0,
+    bf16: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> StageTwo:
     """Train graph and heads on all tasks that recordings offer; the encoder stands still.
@@ -88,6 +89,8 @@ def fit_tasks(
     graph_layers : int, optional
         Other than the network's: 0 pools without a graph.
     seed : int
+    bf16 : bool
+        Whether the encoder's matrix products are in bfloat16; heads are float32 in any case.
     progress : callable, optional
         Called with the share that is done and what is done.
     """
@@ -105,7 +108,7 @@ def fit_tasks(
     found: dict[Task, Trials] = {}
     for i, task in enumerate(TASKS):
         tell(0.5 * i / len(TASKS), task.name)
-        trials = collect_trials(encoder.to(device), recordings, task, device=device)
+        trials = collect_trials(encoder.to(device), recordings, task, device=device, bf16=bf16)
         if trials is not None and _can_be_learned(task, trials):
             found[task] = trials
     tasks = tuple(_settings(task, trials) for task, trials in found.items() if task is not HANDS)

@@ -77,6 +77,7 @@ def collect_trials(
     task: Task = HANDS,
     *,
     device: str = "cpu",
+    bf16: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Trials | None:
     """Run the encoder over every moment of a task; None where there is none.
@@ -102,7 +103,7 @@ def collect_trials(
             if not now.any():
                 continue
             states.append(
-                _encode(network, recording, task, columns, mirror, ids, moment.hops, device)
+                _encode(network, recording, task, columns, mirror, ids, moment.hops, device, bf16)
             )
             valid.append(now)
             other = 1.0 - moment.target if task.mirror == "flip" else moment.target
@@ -152,6 +153,7 @@ def _encode(
     ids: Tensor,
     hops: IndexArray,
     device: str,
+    bf16: bool,
 ) -> Tensor:
     """What the graph reads at a moment: (n_views, n_tokens, E, d), float16.
 
@@ -178,11 +180,12 @@ def _encode(
     n = task.tokens_of(config)
     wanted = np.maximum(hops[:, None] - first - np.arange(n), 0)
     at, back = np.unique(wanted, return_inverse=True)
-    _, read = network.encode_both(
-        torch.from_numpy(views).to(device),
-        ids.expand(len(views), -1).to(device),
-        torch.from_numpy(at).to(device),
-    )
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+        _, read = network.encode_both(
+            torch.from_numpy(views).to(device),
+            ids.expand(len(views), -1).to(device),
+            torch.from_numpy(at).to(device),
+        )
     chosen = read[:, :, torch.from_numpy(back.reshape(-1)).to(device)]
     mean = chosen.view(*chosen.shape[:2], *wanted.shape, -1).mean(dim=3)
     made: Tensor = mean.transpose(1, 2).half().cpu()

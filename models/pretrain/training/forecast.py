@@ -70,7 +70,7 @@ class Forecast(Objective):
         """Weights of the forecasts, weights of the tokens, forecasts."""
         forecasts = batch.weight.double().sum()
         return torch.stack(
-            [forecasts, batch.step_weight.double().sum(), batch.valid.double().sum()]
+            [forecasts, batch.step_weight.double().sum(), (batch.weight > 0).double().sum()]
         )
 
     def forward(self, network: EEGPT, batch: Batch) -> Losses:
@@ -133,7 +133,7 @@ def predict(network: EEGPT, batch: Batch) -> Predictions:
 
 
 def _pinball(log_width: Tensor, forecast: Tensor, batch: Batch) -> Tensor:
-    """Pinball loss of the half widths' logarithm; 0 where no forecast is valid.
+    """Pinball loss of the half widths' logarithm; 0 where the forecast does not count.
 
     A quantile of the logarithm of the error is the logarithm of its quantile.
     """
@@ -141,7 +141,7 @@ def _pinball(log_width: Tensor, forecast: Tensor, batch: Batch) -> Tensor:
     apart = off[:, :, :, None] - log_width
     level = apart.new_tensor(LEVELS[: apart.shape[3]])[:, None]
     loss = torch.maximum(level * apart, (level - 1.0) * apart)
-    return loss * batch.valid[..., None, None]
+    return loss * (batch.weight > 0)[..., None, None]
 
 
 def _by_horizon(forecast: Tensor, target: Tensor, weight: Tensor) -> Tensor:

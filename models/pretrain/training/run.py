@@ -320,6 +320,7 @@ def _stage_two(
         graphs=settings.tasks,
         graph_layers=None if settings.teg else 0,
         seed=settings.seed,
+        bf16=settings.precision == "bf16",
         progress=lambda done, what: tell(Progress("decode", done, what)),
     )
 
