@@ -65,7 +65,7 @@ def pretrain(
     ] = None,
     tasks: Annotated[
         str | None,
-        typer.Option(help="Whether tasks share a graph: joint or separate.  [default: joint]"),
+        typer.Option(help="joint on one graph, separate, or hands alone.  [default: joint]"),
     ] = None,
     teg: Annotated[
         bool | None,

@@ -22,6 +22,7 @@ from rtbci.apps.cli import app
 from rtbci.errors import BadInputError, RtbciError
 from rtbci.models.pretrain.corpus import store
 from rtbci.models.pretrain.corpus.manifest import Manifest, read_manifest
+from rtbci.models.pretrain.corpus.prepared import FORMAT
 from rtbci.models.pretrain.corpus.shards import is_corpus, open_corpus, prepare_corpus
 from rtbci.models.pretrain.corpus.sources import find_sources
 
@@ -243,6 +244,26 @@ def test_another_version_is_said(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="is no corpus that rtbci prepare wrote"):
         open_corpus(tmp_path / "nowhere")
     assert not is_corpus(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("meta", ['{"format": FORMAT}', "[]"])
+def test_a_damaged_recording_is_said(corpus: Path, tmp_path: Path, meta: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(corpus, copy)
+    damaged = open_corpus(copy).manifest.recordings[0].name
+    (copy / damaged / "meta.json").write_text(meta.replace("FORMAT", str(FORMAT)))
+    with pytest.raises(BadInputError, match="prepare"):
+        _ = open_corpus(copy).recordings
+
+
+@pytest.mark.parametrize("settings", [{}, [], {"preprocess": 1}])
+def test_a_manifest_without_its_chain_is_said(
+    corpus: Path, tmp_path: Path, settings: object
+) -> None:
+    values = json.loads((corpus / "manifest.json").read_text()) | {"settings": settings}
+    (tmp_path / "manifest.json").write_text(json.dumps(values))
+    with pytest.raises(BadInputError, match="is damaged"):
+        open_corpus(tmp_path)
 
 
 def test_another_high_pass_is_another_corpus(files: Path, tmp_path: Path) -> None:

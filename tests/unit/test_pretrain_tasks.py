@@ -296,6 +296,14 @@ def _raw_of(own: Prepared) -> RawRecording:
 
 
 @pytest.mark.usefixtures("quick")
+def test_the_head_that_sessions_decode_by_can_be_trained_alone(recordings: list[Prepared]) -> None:
+    made = fit_tasks(encoder(), recordings, graphs="hands", seed=1)
+    assert set(made.summary()) == {"hands"}
+    assert made.network.config.classes == CLASSES
+    assert made.network.config.tasks == ()
+
+
+@pytest.mark.usefixtures("quick")
 def test_without_hands_nothing_decodes_and_other_heads_remain(recordings: list[Prepared]) -> None:
     made = fit_tasks(encoder(), recordings[3:], graph_layers=0)
     assert made.network.teg is None
@@ -313,7 +321,7 @@ def test_recordings_without_tasks_leave_a_network_without_heads() -> None:
 
 
 def test_tasks_are_joint_or_separate() -> None:
-    with pytest.raises(BadInputError, match="joint or separate, got 'both'"):
+    with pytest.raises(BadInputError, match="joint, separate, hands, got 'both'"):
         check_graphs("both")
 
 
@@ -334,6 +342,11 @@ def test_heads_are_scored_on_those_whom_they_have_not_seen(
     assert score.to_dict()["floor"]["mean"] == 0.5
     (everybody,) = score_tasks(checkpoint, [files], all_subjects=True)
     assert len(everybody.by_subject) == 3
+    # Older weights list people without the data set's name; a list is missing where nobody knows.
+    for whom in (("S001", "S003", "S004"), ()):
+        other = EEGPT(dataclasses.replace(checkpoint.config, subjects=whom))
+        with pytest.raises(BadInputError, match=r"0 of .* recordings are of subjects that old has"):
+            score_tasks(Checkpoint.of(other, name="old"), [files])
     with pytest.raises(BadInputError, match="0 of 1 recordings are of subjects that fresh has not"):
         score_tasks(checkpoint, [files / "S003R04.vhdr"])
     with pytest.raises(BadInputError, match="bare has no head for any task"):

@@ -173,6 +173,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"version reads {FORMAT}); {_AGAIN}."
         )
     try:
+        if not isinstance(values["settings"]["preprocess"], dict):
+            raise TypeError("its preprocess is no table of settings")
         return Manifest(
             settings=values["settings"],
             complete=values["complete"],

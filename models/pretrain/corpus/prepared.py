@@ -178,26 +178,26 @@ def open_prepared(folder: Path) -> Prepared:
     try:
         hops = np.load(folder / "hops.npy", mmap_mode="r")
         ar = np.load(folder / "ar.npy", mmap_mode="r")
-    except (OSError, ValueError, EOFError) as err:
+        return Prepared(
+            name=meta["name"],
+            subject=meta["subject"],
+            dataset=meta["dataset"],
+            electrodes=tuple(meta["electrodes"]),
+            cues=tuple(Cue(**cue) for cue in meta["cues"]),
+            delay_s=meta["delay_s"],
+            # To all who slice it an array; its µV are made where they are asked for.
+            signal=cast(FloatArray, StoredSignal(hops)),
+            mean=hops["mean"],
+            scale=hops["scale"],
+            valid=hops["valid"],
+            positions=meta["first_position"] + meta["position_stride"] * np.arange(len(ar)),
+            ar=ar,
+            variance=np.array(meta["variance"]),
+        )
+    except (OSError, ValueError, EOFError, KeyError, TypeError, IndexError) as err:
         raise BadInputError(
             f"{folder} is damaged ({err}); remove it and prepare its recording again."
         ) from err
-    return Prepared(
-        name=meta["name"],
-        subject=meta["subject"],
-        dataset=meta["dataset"],
-        electrodes=tuple(meta["electrodes"]),
-        cues=tuple(Cue(**cue) for cue in meta["cues"]),
-        delay_s=meta["delay_s"],
-        # To all who slice it an array; its µV are made where they are asked for.
-        signal=cast(FloatArray, StoredSignal(hops)),
-        mean=hops["mean"],
-        scale=hops["scale"],
-        valid=hops["valid"],
-        positions=meta["first_position"] + meta["position_stride"] * np.arange(len(ar)),
-        ar=ar,
-        variance=np.array(meta["variance"]),
-    )
 
 
 def score_weight(recording: Prepared, hops: slice | IndexArray = slice(None)) -> FloatArray:
@@ -220,7 +220,7 @@ def _known(folder: Path) -> dict[str, Any] | None:
         meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return meta if meta.get("format") == FORMAT else None
+    return meta if isinstance(meta, dict) and meta.get("format") == FORMAT else None
 
 
 def _write_meta(folder: Path, meta: dict[str, Any]) -> None:

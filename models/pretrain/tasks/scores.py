@@ -16,10 +16,10 @@ from rtbci.models.config import ModelConfig
 from rtbci.models.pretrain.corpus.prepared import Prepared
 from rtbci.models.pretrain.corpus.read import read_raw, recordings_in
 from rtbci.models.pretrain.corpus.recordings import RawRecording
-from rtbci.models.pretrain.corpus.subjects import is_held_out
 from rtbci.models.pretrain.tasks.answers import Answers, answers_of, join, key_of, outputs_of
 from rtbci.models.pretrain.tasks.catalogue import HANDS, TASKS, Task
 from rtbci.models.pretrain.tasks.trials import collect_trials
+from rtbci.models.seen import trained_on
 from rtbci.preprocess import Preprocessor
 
 
@@ -103,7 +103,7 @@ def score_tasks(
         )
     tell = progress or (lambda _done, _what: None)
     files = recordings_in(data)
-    chosen = [(p, s) for p, s in files if all_subjects or _unseen(s, checkpoint.config)]
+    chosen = [(p, s) for p, s in files if all_subjects or not trained_on(checkpoint, s)]
     said: dict[Task, list[Answers]] = {task: [] for task in heads}
     for i, (path, subject) in enumerate(chosen):
         tell(i / len(chosen), path.name)
@@ -152,11 +152,6 @@ def behind_chain(raw: RawRecording, config: ModelConfig) -> Prepared:
         ar=np.zeros((0, n, config.n_horizons), np.float16),
         variance=made.signal.var(axis=0, dtype=np.float64),
     )
-
-
-def _unseen(subject: str, config: ModelConfig) -> bool:
-    """Whether the weights have not seen a subject: by their own list, else by the usual split."""
-    return subject not in config.subjects if config.subjects else is_held_out(subject)
 
 
 def _answers(checkpoint: Checkpoint, recording: Prepared, task: Task) -> list[Answers]:

@@ -24,7 +24,8 @@ from rtbci.models.pretrain.tasks.heads import Fit, fit_heads
 from rtbci.models.pretrain.tasks.trials import Trials, collect_trials
 from rtbci.models.teg import TEG
 
-Graphs = Literal["joint", "separate"]
+Graphs = Literal["joint", "separate", "hands"]
+"""One graph for all tasks, one for each, or the head that sessions decode by alone."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class StageTwo:
 
 
 def check_graphs(graphs: str) -> None:
-    """Refuse what is neither ``joint`` nor ``separate``.
+    """Refuse what is none of :data:`Graphs`.
 
     Raises
     ------
     BadInputError
     """
     if graphs not in get_args(Graphs):
-        raise BadInputError(f"tasks can be trained joint or separate, got {graphs!r}.")
+        raise BadInputError(f"tasks can be {', '.join(get_args(Graphs))}, got {graphs!r}.")
 
 
 def fit_tasks(
@@ -85,7 +86,7 @@ def fit_tasks(
     recordings : sequence of Prepared
         Of the subjects to train on.
     graphs : str
-        ``joint`` or ``separate``.
+        ``joint`` or ``separate``; ``hands`` leaves all other tasks out.
     graph_layers : int, optional
         Other than the network's: 0 pools without a graph.
     seed : int
@@ -100,14 +101,15 @@ def fit_tasks(
         network.config,
         classes=(),
         tasks=(),
-        graphs=graphs,
+        graphs="separate" if graphs == "separate" else "joint",
         teg_layers=network.config.teg_layers if graph_layers is None else graph_layers,
         teg_tokens=1 if network.config.summary else TEG_TOKENS,
     )
     encoder = _with_heads(network, config)
     found: dict[Task, Trials] = {}
-    for i, task in enumerate(TASKS):
-        tell(0.5 * i / len(TASKS), task.name)
+    wanted = (HANDS,) if graphs == "hands" else TASKS
+    for i, task in enumerate(wanted):
+        tell(0.5 * i / len(wanted), task.name)
         trials = collect_trials(encoder.to(device), recordings, task, device=device, bf16=bf16)
         if trials is not None and _can_be_learned(task, trials):
             found[task] = trials
@@ -119,7 +121,7 @@ def fit_tasks(
     made = _with_heads(
         network, replace(config, classes=HANDS.classes if HANDS in found else (), tasks=tasks)
     )
-    joint = [dict(scaled)] if graphs == "joint" else [{t: x} for t, x in scaled.items()]
+    joint = [{t: x} for t, x in scaled.items()] if graphs == "separate" else [dict(scaled)]
     fits: dict[str, Fit] = {}
     for i, material in enumerate(joint if found else []):
         names = ", ".join(t.name for t in material)

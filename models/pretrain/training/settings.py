@@ -53,7 +53,8 @@ class Settings:
     encoder : str
         Weights, by name or path, whose encoder the network begins with; empty: none.
     tasks : str
-        ``joint``: all tasks of stage II share a graph; ``separate``: each has its own.
+        ``joint``: all tasks of stage II share a graph; ``separate``: each has its own;
+        ``hands``: the head that sessions decode by alone.
     teg : bool
         Whether there are graph layers; otherwise electrodes are pooled without any.
     precision : str
