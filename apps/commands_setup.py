@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -72,15 +73,19 @@ def models(as_json: Json = False) -> None:
         print_json({"sizes": [asdict(s) for s in sizes], "weights": [asdict(w) for w in weights]})
         return
     console = Console()
-    table = Table(title="Sizes (rtbci pretrain --size); parameters in millions")
+    table = Table(
+        title="Sizes (rtbci pretrain --size), parameters in millions",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("size", no_wrap=True)
-    for name in ("layers + graph's", "width", "heads", "encoder", "forecast", "graph", "all"):
-        table.add_column(name, justify="right")
-    table.add_column("paper", justify="right", style=FAINT)
+    for name in ("layers", "width", "encoder", "forecast", "graph", "all"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("paper", justify="right", no_wrap=True, style=FAINT)
     for size in sizes:
-        counts = (f"{size.layers} + {size.teg_layers}", size.dim, size.heads)
+        counts = (f"{size.layers}+{size.teg_layers}", f"{size.dim}/{size.heads}")
         parts = (size.encoder, size.forecast, size.graph, size.parameters, size.paper_parameters)
-        table.add_row(size.name, *map(str, counts), *map(_millions, parts))
+        table.add_row(size.name, *counts, *map(_millions, parts))
     console.print(table)
     console.print(DIFFERENCES, style=FAINT)
     there = Table("name", "hash", "parameters", "decodes", title="Weights (--model NAME)")

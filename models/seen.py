@@ -14,14 +14,6 @@ from pathlib import Path
 from rtbci.models.checkpoint import DEFAULT as DEFAULT
 from rtbci.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
-TRAINED_ON: dict[str, tuple[str, ...]] = {
-    "7a460b7fee4e54f0b277afd47a199660e792f943d483dae19494cc95f12a1a61": (
-        *(f"S{n:03d}" for n in (3, 4, 5, 6, 8, 9, 11, 12, 15, 16, 18, 20, 22, 23)),
-        *("Subject02", "Subject03", "Subject04"),
-    )
-}
-"""Subjects behind weights that don't say so themselves, by the hash of their file."""
-
 
 @lru_cache(maxsize=8)
 def base(name: str = DEFAULT) -> Checkpoint:
@@ -40,8 +32,8 @@ def trained_on(checkpoint: Checkpoint, subject: str) -> bool:
 
     True, too, for weights that do not say whom they were trained on.
     """
-    subjects = checkpoint.config.subjects or TRAINED_ON.get(checkpoint.identity)
-    return subjects is None or any(_same(subject, s) for s in subjects)
+    subjects = checkpoint.config.subjects
+    return not subjects or any(_same(subject, s) for s in subjects)
 
 
 def saw(subject: str, weights: str = DEFAULT) -> bool:

@@ -438,3 +438,21 @@ def test_with_json_every_line_is_an_event(
     assert [e["event"] for e in events] == ["step", "step", "summary"]
     assert events[-1]["model"] == str(tmp_path / "out" / "model.safetensors")
     assert Path(events[-1]["manifest"]).is_file()
+
+
+def test_a_run_goes_on_with_the_recordings_it_began_with(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run.pretrain(tiny(corpus), out, dataclasses.replace(ONE, stop_after=2))
+    linear, other = out / "linear.safetensors", tmp_path / "other"
+    shutil.copytree(corpus, other)
+    listed = json.loads((other / "manifest.json").read_text(encoding="utf-8"))
+    listed["recordings"] = listed["recordings"][:-1]
+    (other / "manifest.json").write_text(json.dumps(listed), encoding="utf-8")
+    kept = json.loads((out / "settings.json").read_text(encoding="utf-8"))
+    (out / "settings.json").write_text(json.dumps(kept | {"data": [str(other)]}), encoding="utf-8")
+    with pytest.raises(BadInputError, match="began with other recordings"):
+        run.resume(out, ONE)
+    (out / "settings.json").write_text(json.dumps(kept), encoding="utf-8")
+    linear.write_bytes(linear.read_bytes()[:100])
+    with pytest.raises(BadInputError, match=r"linear.safetensors can't be read"):
+        run.resume(out, ONE)

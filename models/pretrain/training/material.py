@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import safetensors.torch
 import torch
+from safetensors import SafetensorError, safe_open
 
 from rtbci.errors import BadInputError
 from rtbci.models.config import ModelConfig, preset
@@ -114,10 +114,40 @@ def fit_floor(material: Material, out: Path, tell: Callable[[float], None]) -> N
     if not (out / LINEAR_FILE).exists():
         floor = fit_linear(material.recordings, material.config, tell)
         tensors = {k: torch.from_numpy(v) for k, v in asdict(floor).items()}
-        write_tensors(out / LINEAR_FILE, tensors, {})
+        write_tensors(out / LINEAR_FILE, tensors, {"recordings": _digest(material)})
 
 
-def open_floor(out: Path) -> LinearFloor:
-    """Read what :func:`fit_floor` wrote."""
-    tensors = safetensors.torch.load_file(out / LINEAR_FILE)
+def open_floor(material: Material, out: Path) -> LinearFloor:
+    """Read what :func:`fit_floor` wrote.
+
+    Raises
+    ------
+    BadInputError
+        Where it can't be read, or was fitted on other recordings: a run that goes on with others
+        would not be the run that it was.
+    """
+    path = out / LINEAR_FILE
+    try:
+        with safe_open(path, "pt") as file:
+            fitted_on = (file.metadata() or {}).get("recordings")
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as err:
+        raise BadInputError(
+            f"{path} can't be read ({err}): copy it again, or begin anew in another folder."
+        ) from err
+    if fitted_on != _digest(material):
+        raise BadInputError(
+            f"the run in {out} began with other recordings than there are now "
+            f"({len(material.recordings)}): go on with those, or begin anew in another folder."
+        )
     return LinearFloor(**{k: v.numpy() for k, v in tensors.items()})
+
+
+def _digest(material: Material) -> str:
+    """Hash of what recordings are trained on: names, electrodes, lengths and variances."""
+    digest = hashlib.sha256()
+    for recording in material.recordings:
+        variance = None if recording.variance is None else recording.variance.tolist()
+        what = (recording.name, recording.electrodes, len(recording.signal), variance)
+        digest.update(repr(what).encode())
+    return digest.hexdigest()

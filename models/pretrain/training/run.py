@@ -223,7 +223,7 @@ def _run(
         fabric,
         lambda: fit_floor(material, out, lambda done: report(Progress("linear", done))),
     )
-    floor = open_floor(out)
+    floor = open_floor(material, out)
     torch.manual_seed(settings.seed)
     network = EEGPT(config)
     if config.direct:
