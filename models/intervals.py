@@ -20,10 +20,9 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from rtbci.errors import BadInputError
+from rtbci.models.awaited import Float64Array, Stretches
 from rtbci.tick import Tick
 from rtbci.types import BoolArray, FloatArray
-
-Float64Array = npt.NDArray[np.float64]
 
 LEVELS = (0.5, 0.9)
 """Central intervals whose widths are learned; others follow from these two."""
@@ -81,11 +80,7 @@ class Intervals:
     """
 
     def __init__(self, n_horizons: int, n_electrodes: int, hop: int, bins: int) -> None:
-        self._hop = hop
-        self._tokens_ahead = -(-n_horizons // hop)
-        edges = np.linspace(0, n_horizons, bins + 1).round().astype(np.int64)
-        self._starts = edges[:-1]
-        self._lengths = np.diff(edges)
+        self._stretches = Stretches(n_horizons, hop, bins)
         shape = (len(LEVELS), bins, n_electrodes)
         self.state = IntervalState(np.zeros(shape), np.zeros(n_electrodes, dtype=np.int64))
 
@@ -95,13 +90,8 @@ class Intervals:
 
     def learn(self, tick: Tick) -> None:
         """Compare the forecasts whose last horizon came with this token."""
-        pending = self.state.pending
-        while pending and tick.index - pending[0].index >= self._tokens_ahead:
-            oldest = pending.popleft()
-            behind = (tick.index - oldest.index) * self._hop
-            if behind <= len(tick.history):
-                future = tick.history[len(tick.history) - behind :][: len(oldest.mean)]
-                self._learn(oldest, future, tick.good)
+        for waiting, future in self._stretches.come(self.state.pending, tick):
+            self._learn(waiting, future, tick.good)
 
     def _learn(self, waiting: _Pending, future: FloatArray, good: BoolArray) -> None:
         state = self.state
@@ -110,7 +100,7 @@ class Intervals:
             return
         off = np.abs(future[:, known] - waiting.mean[:, known])
         missed = (off > waiting.half[:, :, known]).astype(np.float64)
-        share = np.add.reduceat(missed, self._starts, axis=1) / self._lengths[:, None]
+        share = self._stretches.means(missed)
         allowed = 1.0 - np.array(LEVELS)[:, None, None]
         rate = np.maximum(RATE, FIRST_RATE / np.sqrt(1.0 + state.count[known]))
         state.log_factor[:, :, known] += rate * (share - allowed)
@@ -127,8 +117,7 @@ class Intervals:
         log_width : ndarray, shape (n_levels, n_horizons, n_electrodes), float32
             Logarithm of the intervals' half width, in deviations.
         """
-        factor = np.repeat(self.state.log_factor, self._lengths, axis=1).astype(np.float32)
-        half = np.exp(log_width + factor) * tick.scale
+        half = np.exp(log_width + self._stretches.spread(self.state.log_factor)) * tick.scale
         # The wider interval holds the narrower one, whatever was learned.
         half = np.maximum.accumulate(half, axis=0)
         self.state.pending.append(_Pending(tick.index, mean.copy(), half))

@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from rtbci.models.awaited import Float64Array, Stretches
 from rtbci.tick import Tick
 from rtbci.types import BoolArray, FloatArray
-
-Float64Array = npt.NDArray[np.float64]
 
 MEMORY = 600
 """Forecasts after which what was learned has lost two thirds of its weight."""
@@ -81,11 +80,7 @@ class Trust:
     """
 
     def __init__(self, n_horizons: int, n_electrodes: int, hop: int, bins: int) -> None:
-        self._hop = hop
-        self._tokens_ahead = -(-n_horizons // hop)
-        edges = np.linspace(0, n_horizons, bins + 1).round().astype(np.int64)
-        self._starts = edges[:-1]
-        self._lengths = np.diff(edges)
+        self._stretches = Stretches(n_horizons, hop, bins)
         shape = (bins, n_electrodes)
         self.state = TrustState(
             np.zeros(shape), np.zeros(shape), np.zeros(n_electrodes, dtype=np.int64)
@@ -97,14 +92,8 @@ class Trust:
 
     def learn(self, tick: Tick) -> None:
         """Compare the forecasts whose last horizon came with this token."""
-        pending = self.state.pending
-        while pending and tick.index - pending[0].index >= self._tokens_ahead:
-            oldest = pending.popleft()
-            behind = (tick.index - oldest.index) * self._hop
-            n = len(oldest.network)
-            if behind <= len(tick.history):
-                future = tick.history[len(tick.history) - behind :][:n]
-                self._learn(oldest, future, tick)
+        for waiting, future in self._stretches.come(self.state.pending, tick):
+            self._learn(waiting, future, tick)
 
     def _learn(self, waiting: _Pending, future: FloatArray, tick: Tick) -> None:
         state = self.state
@@ -114,15 +103,12 @@ class Trust:
             return
         variance = tick.scale[known].astype(np.float64) ** 2
         apart = network[:, known] - ar[:, known]
-        agreement = self._means(apart * (future[:, known] - ar[:, known])) / variance
-        difference = self._means(apart * apart) / variance
+        agreement = self._stretches.means(apart * (future[:, known] - ar[:, known])) / variance
+        difference = self._stretches.means(apart * apart) / variance
         state.count[known] += 1
         rate = 1.0 / np.minimum(state.count[known], MEMORY)
         state.agreement[:, known] += rate * (agreement - state.agreement[:, known])
         state.difference[:, known] += rate * (difference - state.difference[:, known])
-
-    def _means(self, x: Float64Array) -> Float64Array:
-        return np.add.reduceat(x, self._starts, axis=0) / self._lengths[:, None]
 
     def weights(self) -> Float64Array:
         """Share of the network, shape (n_bins, n_electrodes), from 0 to 1."""
@@ -145,5 +131,5 @@ class Trust:
         mixed : ndarray, shape (n_horizons, n_electrodes), float32, µV
         """
         self.state.pending.append(_Pending(tick.index, network.copy(), ar.copy()))
-        share = np.repeat(self.weights(), self._lengths, axis=0).astype(np.float32)
+        share = self._stretches.spread(self.weights())
         return np.where(np.isfinite(ar), share * network + (1.0 - share) * ar, network)
