@@ -456,3 +456,11 @@ def test_a_run_goes_on_with_the_recordings_it_began_with(corpus: Path, tmp_path:
     linear.write_bytes(linear.read_bytes()[:100])
     with pytest.raises(BadInputError, match=r"linear.safetensors can't be read"):
         run.resume(out, ONE)
+
+
+def test_what_cannot_be_is_said_before_anything_is_prepared(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="which this size does not have"):
+        tiny(files, size="eegpt-paper-tiny")
+    with pytest.raises(BadInputError, match="there is no model 'nowhere'"):
+        run.pretrain(tiny(files, encoder="nowhere"), tmp_path / "out", ONE)
+    assert not (tmp_path / "out").exists()

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rtbci.errors import BadInputError
-from rtbci.models.checkpoint import save_checkpoint
+from rtbci.models.checkpoint import find_checkpoint, save_checkpoint
 from rtbci.models.eegpt import EEGPT
 from rtbci.models.pretrain.corpus.manifest import FILE as MANIFEST_FILE
 from rtbci.models.pretrain.corpus.prepared import Prepared
@@ -178,6 +178,8 @@ def pretrain(
                 f"{out} holds a training already: go on with it (--resume {out}), or choose an "
                 "empty folder."
             )
+        if settings.encoder:
+            find_checkpoint(settings.encoder)  # said now, not after all has been prepared
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
             (out / LINEAR_FILE).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from rtbci.errors import BadInputError
 from rtbci.models.config import preset
 from rtbci.models.pretrain.corpus.subjects import SubjectFold
 from rtbci.models.pretrain.tasks.stage import Graphs, check_graphs
-from rtbci.models.pretrain.training.registry import check_objective
+from rtbci.models.pretrain.training.registry import shaped_for
 from rtbci.models.pretrain.training.state import write_json
 
 SETTINGS_FILE = "settings.json"
@@ -81,8 +81,7 @@ class Settings:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        preset(self.size)
-        check_objective(self.objective)
+        shaped_for(self.objective, preset(self.size))
         check_graphs(self.tasks)
         if self.fold:
             SubjectFold.parse(self.fold)
